@@ -1,0 +1,21 @@
+import { trace } from '@opentelemetry/api';
+import { type Logger, pino } from 'pino';
+
+/** Members that never reach the log, wherever they stand in a logged object up to two levels deep. */
+const SECRETS = ['authorization', 'cookie', 'set-cookie', 'password', 'token', 'secret', 'email'];
+
+/** The service's logger: JSON lines with the ids of the trace that is running, readable text in development. */
+export function createLogger(config: { readonly LOG_LEVEL: string; readonly NODE_ENV: string }): Logger {
+  return pino({
+    level: config.LOG_LEVEL,
+    redact: {
+      paths: SECRETS.flatMap((name) => [`["${name}"]`, `*["${name}"]`, `*.*["${name}"]`]),
+      censor: '[redacted]',
+    },
+    mixin: () => {
+      const span = trace.getActiveSpan()?.spanContext();
+      return span === undefined ? {} : { traceId: span.traceId, spanId: span.spanId };
+    },
+    ...(config.NODE_ENV === 'development' && { transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname', singleLine: true } } }),
+  });
+}

@@ -1,0 +1,18 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import type { Config } from '../config/config.js';
+import { DatabaseMetrics } from './database.metrics.js';
+import { connectionOptions } from './connection.js';
+
+@Module({})
+export class DatabaseModule {
+  static forRoot(config: Config): DynamicModule {
+    return {
+      module: DatabaseModule,
+      imports: [
+        TypeOrmModule.forRoot({ ...connectionOptions(config), autoLoadEntities: true, retryAttempts: 5, retryDelay: 1_000 }),
+      ],
+      providers: [DatabaseMetrics],
+    };
+  }
+}

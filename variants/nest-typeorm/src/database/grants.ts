@@ -1,0 +1,27 @@
+import type { DataSource } from 'typeorm';
+
+/** What the running service may do. It owns nothing, and changes no table but in these ways. */
+const GRANTS: Readonly<Record<string, string>> = {
+  events: 'SELECT, INSERT, UPDATE',
+  purchases: 'SELECT, INSERT',
+  tickets: 'SELECT, INSERT',
+  idempotency_keys: 'SELECT, INSERT, DELETE',
+};
+
+/**
+ * Gives the application's role what it needs. Run after every migration, so it is safe to repeat.
+ *
+ * @param owner a connection of the role that owns the schema
+ * @param appUrl the URL that the running service connects with; nothing is granted where it names the owner itself
+ */
+export async function grantToApplication(owner: DataSource, appUrl: string): Promise<void> {
+  const role = decodeURIComponent(new URL(appUrl).username);
+  const [{ current_user: self }] = await owner.query<[{ current_user: string }]>('SELECT current_user');
+  if (role === '' || role === self) return;
+  const name = owner.driver.escape(role);
+  await owner.query(`GRANT USAGE ON SCHEMA public TO ${name}`);
+  for (const [table, privileges] of Object.entries(GRANTS)) {
+    await owner.query(`REVOKE ALL ON ${owner.driver.escape(table)} FROM ${name}`);
+    await owner.query(`GRANT ${privileges} ON ${owner.driver.escape(table)} TO ${name}`);
+  }
+}

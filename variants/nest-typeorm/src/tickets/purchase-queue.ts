@@ -1,0 +1,171 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { setImmediate } from 'node:timers/promises';
+import { DomainError } from '../common/errors/domain-error.js';
+import { sqlState } from '../common/errors/postgres-errors.js';
+import type { GrantedPurchase, PurchaseOrder, PurchaseOutcome } from './purchase.js';
+import { PurchaseTimedOutError, QueueFullError } from './tickets.errors.js';
+
+/** Decides orders for one event in one transaction; see `TicketsRepository.sell`. */
+export type Sell = (eventId: string, orders: readonly PurchaseOrder[]) => Promise<PurchaseOutcome[]>;
+
+export interface PurchaseQueueOptions {
+  /** How many orders share a transaction at the most. 1 gives each order a transaction of its own at once. */
+  readonly groupMax: number;
+  /** How many orders may be waiting or in a transaction in this process. */
+  readonly queueMax: number;
+  /** How long an order may wait for its transaction to begin, in milliseconds. */
+  readonly waitMaxMs: number;
+  /** Told the size of each group that goes into a transaction. */
+  readonly onGroup?: (size: number) => void;
+}
+
+interface Waiting {
+  readonly order: PurchaseOrder;
+  readonly deadline: number;
+  readonly resolve: (purchase: GrantedPurchase) => void;
+  readonly reject: (error: unknown) => void;
+  /** Runs a function with the trace and the logger of the request that brought the order. */
+  readonly inItsContext: <R>(run: () => R) => R;
+}
+
+/**
+ * Group commit for purchases.
+ *
+ * Sales of one event queue for its row lock anyway: each transaction holds the lock for some round trips and a disk
+ * flush, and so a hot event sells about a thousand times per second however many connections there are. Here, orders
+ * that arrive while a transaction of the same event is under way wait in this process and then go *together* into the
+ * next one: one lock, one insert, one update, one flush for all of them.
+ *
+ * - Orders of an event are decided in order of arrival. A refusal is an outcome of its own and fails no neighbour.
+ * - An order's promise settles only after its transaction has ended: what is reported as sold is committed.
+ * - Where a transaction fails over something that one order may have brought in (SQLSTATE classes 22, 23, 40), each
+ *   order is tried again by itself. Where it fails over anything else (no lock, no database), all of its orders fail.
+ * - Nothing here is needed for correctness: the row lock is still the arbiter between processes, and between this
+ *   queue and every other writer.
+ */
+export class PurchaseQueue {
+  private readonly lanes = new Map<string, Waiting[]>();
+  private size = 0;
+  private emptied: (() => void) | undefined;
+
+  constructor(
+    private readonly sell: Sell,
+    private readonly options: PurchaseQueueOptions,
+  ) {}
+
+  /** Orders that wait or are in a transaction. */
+  get depth(): number {
+    return this.size;
+  }
+
+  /**
+   * Puts an order into the queue.
+   *
+   * @returns the purchase, once it is committed
+   * @throws DomainError the reason for which the order was refused
+   * @throws QueueFullError, PurchaseTimedOutError where it was never begun
+   */
+  submit(order: PurchaseOrder): Promise<GrantedPurchase> {
+    if (this.size >= this.options.queueMax) return Promise.reject(new QueueFullError(order.eventId, this.size));
+    this.size += 1;
+    return new Promise((resolve, reject) => {
+      const deadline = performance.now() + this.options.waitMaxMs;
+      this.enqueue({ order, deadline, resolve, reject, inItsContext: AsyncLocalStorage.snapshot() });
+    });
+  }
+
+  /** Resolves when every order has its answer. */
+  async drained(): Promise<void> {
+    if (this.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.emptied = resolve;
+      });
+    }
+  }
+
+  private enqueue(waiting: Waiting): void {
+    const { eventId } = waiting.order;
+    if (this.options.groupMax === 1) {
+      void this.commit(eventId, [waiting]);
+      return;
+    }
+    const lane = this.lanes.get(eventId);
+    if (lane !== undefined) {
+      lane.push(waiting);
+      return;
+    }
+    this.lanes.set(eventId, [waiting]);
+    void this.runLane(eventId);
+  }
+
+  /** One transaction of an event after the other, until none of its orders is left. */
+  private async runLane(eventId: string): Promise<void> {
+    for (;;) {
+      // Orders that have arrived at the socket by now still get into this group.
+      await setImmediate();
+      const lane = this.lanes.get(eventId) ?? [];
+      const [first] = lane;
+      if (first === undefined) break;
+      const group = lane.splice(0, this.options.groupMax);
+      await first.inItsContext(() => this.commit(eventId, group));
+    }
+    this.lanes.delete(eventId);
+  }
+
+  /** Never rejects: every order of the group gets its answer. */
+  private async commit(eventId: string, group: readonly Waiting[]): Promise<void> {
+    const now = performance.now();
+    const [begun, late] = partition(group, ({ deadline }) => deadline >= now);
+    for (const waiting of late) this.fail(waiting, new PurchaseTimedOutError(eventId));
+    if (begun.length === 0) return;
+
+    this.options.onGroup?.(begun.length);
+    let outcomes: PurchaseOutcome[];
+    try {
+      outcomes = await this.sell(eventId, begun.map(({ order }) => order));
+    } catch (error) {
+      await this.recover(eventId, begun, error);
+      return;
+    }
+    for (const [index, waiting] of begun.entries()) this.settle(waiting, outcomes[index]);
+  }
+
+  private async recover(eventId: string, group: readonly Waiting[], error: unknown): Promise<void> {
+    if (group.length > 1 && mayBeOneOrdersFault(error)) {
+      for (const waiting of group) await waiting.inItsContext(() => this.commit(eventId, [waiting]));
+    } else {
+      for (const waiting of group) this.fail(waiting, error);
+    }
+  }
+
+  private settle(waiting: Waiting, outcome: PurchaseOutcome | undefined): void {
+    if (outcome === undefined || outcome instanceof DomainError) {
+      this.fail(waiting, outcome ?? new Error('the transaction gave no outcome for an order'));
+    } else {
+      this.leave();
+      waiting.resolve(outcome);
+    }
+  }
+
+  private fail(waiting: Waiting, error: unknown): void {
+    this.leave();
+    waiting.reject(error);
+  }
+
+  private leave(): void {
+    this.size -= 1;
+    if (this.size === 0) this.emptied?.();
+  }
+}
+
+/** Data exceptions, broken constraints and rollbacks (SQLSTATE classes) come from what a transaction does. */
+function mayBeOneOrdersFault(error: unknown): boolean {
+  return ['22', '23', '40'].includes(sqlState(error)?.slice(0, 2) ?? '');
+}
+
+function partition<T>(items: readonly T[], test: (item: T) => boolean): [T[], T[]] {
+  const passed: T[] = [];
+  const failed: T[] = [];
+  for (const item of items) (test(item) ? passed : failed).push(item);
+  return [passed, failed];
+}
