@@ -1,0 +1,379 @@
+#!/usr/bin/env node
+// @ts-check
+/**
+ * Starts the real servers that this service needs (package.json, "services"), without Docker.
+ *
+ *     node scripts/services.mjs [--ephemeral] [--json] [-- command ...]
+ *
+ * What the environment or .env already names (DATABASE_URL, ...) is not started. Data stays in .data/, unless
+ * --ephemeral. Nothing that was started outlives this process, whichever way it ends.
+ */
+import { spawn } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { parseArgs, parseEnv } from 'node:util';
+import { isReachable } from './services/accounts.mjs';
+import { LauncherError } from './services/errors.mjs';
+import { createWatchdog, isRunning, lock, processIdentity, stopStranger } from './services/processes.mjs';
+
+/**
+ * @typedef {object} ServerContext what a server's module gets to start with
+ * @property {string} root the service's folder
+ * @property {string} directory the server's own folder, which exists
+ * @property {string} slug the service's name as an SQL identifier
+ * @property {boolean} ephemeral
+ * @property {import('./services/processes.mjs').Watchdog} watchdog
+ * @property {(line: string) => void} progress
+ *
+ * @typedef {object} Server a module in services/
+ * @property {string} variable the server is not started where this one is set
+ * @property {string[]} [otherVariables] what else it sets
+ * @property {(context: ServerContext) => Promise<{ child: import('node:child_process').ChildProcess, env: Record<string, string> }>} start
+ *
+ * @typedef {object} Services
+ * @property {Record<string, string>} env the variables of all servers, also of those that were set before
+ * @property {string[]} started what was started or is reused
+ * @property {Promise<string>} ended resolves with a reason when a server ends before `stop`
+ * @property {() => Promise<void>} stop resolves when all that was started here has ended
+ */
+
+const root = dirname(dirname(realpathSync(fileURLToPath(import.meta.url))));
+
+/**
+ * Starts, in parallel, what package.json lists and no variable names. Servers that another process of this folder
+ * already runs are reused (and end with that process), unless `ephemeral`: then new ones, thrown away in the end.
+ *
+ * @param {{ ephemeral?: boolean, onProgress?: (line: string) => void }} [options]
+ * @returns {Promise<Services>}
+ */
+export async function startServices({ ephemeral = false, onProgress = () => {} } = {}) {
+  const { slug, servers } = await readManifest();
+  const settings = { ...readEnvFile(), ...withoutEmpty(process.env) };
+  /** @type {Record<string, string>} */
+  const env = {};
+  /** @type {[string, Server][]} */
+  const wanted = [];
+  for (const [name, server] of servers) {
+    if (!settings[server.variable]) wanted.push([name, server]);
+    for (const variable of settings[server.variable]
+      ? [server.variable, ...(server.otherVariables ?? [])]
+      : []) {
+      if (settings[variable]) env[variable] = settings[variable];
+    }
+  }
+  if (wanted.length === 0) {
+    return { env, started: [], ended: new Promise(() => {}), stop: async () => {} };
+  }
+
+  const base = ephemeral ? temporaryDirectory(slug) : dataDirectory();
+  const watchdog = createWatchdog(ephemeral ? base : '');
+  /** @type {string[]} */
+  const owned = [];
+  /** @type {(reason: string) => void} */
+  let reportEnd = () => {};
+  /** @type {Promise<string>} */
+  const ended = new Promise((resolve) => (reportEnd = resolve));
+  let stopping = false;
+
+  /** @param {[string, Server]} entry */
+  const startOne = async ([name, server]) => {
+    const directory = join(base, name);
+    mkdirSync(directory, { recursive: true });
+    const onWait = (/** @type {number} */ pid) =>
+      onProgress(`${name}: waiting for process ${pid}, which starts it ...`);
+    const unlock = ephemeral ? () => {} : await lock(`${directory}.lock`, onWait);
+    try {
+      const record = join(directory, 'running.json');
+      const running = readRecord(record);
+      if (running && isRunning(running.server)) {
+        if (isRunning(running.owner)) {
+          const pid = Number.parseInt(running.owner, 10);
+          onProgress(`${name}: using the one that process ${pid} runs`);
+          whenGone(running.server, () => reportEnd(`${name}, which process ${pid} ran, has stopped`));
+          return running.env;
+        }
+        await stopStranger(Number.parseInt(running.server, 10), 'SIGINT');
+      }
+      const progress = onProgress;
+      const { child, env } = await server.start({ root, directory, slug, ephemeral, watchdog, progress });
+      child.once(
+        'exit',
+        () => stopping || reportEnd(`${name} has stopped by itself (its log is in ${directory})`),
+      );
+      owned.push(directory);
+      writeFileSync(
+        record,
+        JSON.stringify({ owner: identity(process.pid), server: identity(child.pid), env }),
+        {
+          mode: 0o600,
+        },
+      );
+      return env;
+    } finally {
+      unlock();
+    }
+  };
+
+  /** @type {Promise<void> | undefined} */
+  let stopped;
+  const stop = () => {
+    stopping = true;
+    stopped ??= (async () => {
+      // Under the locks, so that nobody reuses a server that is about to end, or starts a second one on its data.
+      const locks = ephemeral
+        ? []
+        : await Promise.all(owned.map((directory) => lock(`${directory}.lock`, () => {})));
+      await watchdog.release();
+      for (const directory of owned) rmSync(join(directory, 'running.json'), { force: true });
+      for (const unlock of locks) unlock();
+    })();
+    return stopped;
+  };
+
+  const results = await Promise.allSettled(wanted.map(startOne));
+  for (const result of results) {
+    if (result.status === 'rejected') {
+      await stop();
+      throw result.reason;
+    }
+    Object.assign(env, result.value);
+  }
+  return { env, started: wanted.map(([name]) => name), ended, stop };
+}
+
+/** @param {number | undefined} pid */
+const identity = (pid) => (pid && processIdentity(pid)) || `${pid}`;
+
+/** The variables of the service's .env, {} where there is none. */
+function readEnvFile() {
+  const file = join(root, '.env');
+  return existsSync(file) ? withoutEmpty(parseEnv(readFileSync(file, 'utf8'))) : {};
+}
+
+/**
+ * An empty variable is one that is not set.
+ *
+ * @param {Record<string, string | undefined>} variables
+ * @returns {Record<string, string>}
+ */
+function withoutEmpty(variables) {
+  return Object.fromEntries(
+    Object.entries(variables).flatMap(([name, value]) => (value ? [[name, value]] : [])),
+  );
+}
+
+/**
+ * The service's name and servers.
+ *
+ * @returns {Promise<{ slug: string, servers: [string, Server][] }>}
+ */
+async function readManifest() {
+  const file = join(root, 'package.json');
+  const { name, services } = JSON.parse(readFileSync(file, 'utf8'));
+  const known = readdirSync(join(root, 'scripts', 'services')).map((entry) => entry.replace(/\.mjs$/, ''));
+  if (typeof name !== 'string' || !Array.isArray(services)) {
+    throw new LauncherError(
+      `${file} needs a "name" and a list "services", for example "services": ["postgres"].`,
+    );
+  }
+  /** @type {[string, Server][]} */
+  const servers = [];
+  for (const service of services) {
+    const server = known.includes(service) ? await import(`./services/${service}.mjs`) : {};
+    if (typeof server.start !== 'function') {
+      throw new LauncherError(
+        `${file} lists the service ${JSON.stringify(service)}: there is no scripts/services/${service}.mjs.`,
+      );
+    }
+    servers.push([service, server]);
+  }
+  const slug = name
+    .replace(/^@[^/]*\//, '')
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '_')
+    .slice(0, 50);
+  return { slug, servers };
+}
+
+/** `.data`, which the servers' own users can pass through. */
+function dataDirectory() {
+  const directory = join(root, '.data');
+  mkdirSync(directory, { recursive: true });
+  if (process.getuid?.() === 0) {
+    chmodSync(directory, 0o755);
+    const { uid, gid } = statSync(root);
+    chownSync(directory, uid, gid);
+  }
+  return directory;
+}
+
+/** @param {string} slug */
+function temporaryDirectory(slug) {
+  const isRoot = process.getuid?.() === 0;
+  const anybody = { name: 'anybody', uid: -1, gid: -1 };
+  const base = isRoot
+    ? [tmpdir(), '/tmp', '/var/tmp'].find((path) => existsSync(path) && isReachable(path, anybody))
+    : tmpdir();
+  const directory = mkdtempSync(join(base ?? tmpdir(), `plinth-${slug}-`));
+  if (isRoot) chmodSync(directory, 0o711);
+  return realpathSync(directory);
+}
+
+/**
+ * @param {string} file
+ * @returns {{ owner: string, server: string, env: Record<string, string> } | undefined}
+ */
+function readRecord(file) {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    return undefined; // not there, or cut short when its writer was killed
+  }
+}
+
+/**
+ * @param {string} process as `processIdentity` gave it
+ * @param {() => void} then
+ */
+function whenGone(process, then) {
+  const timer = setInterval(() => {
+    if (isRunning(process)) return;
+    clearInterval(timer);
+    then();
+  }, 500);
+  timer.unref();
+}
+
+const HELP = `Usage: node scripts/services.mjs [--ephemeral] [--json] [-- command ...]
+
+Starts the servers that package.json lists under "services" and that no variable (DATABASE_URL, ...) in the
+environment or in .env names. Without a command it prints their variables and runs until Ctrl-C. With a command it
+runs that with the variables set, stops what it started, and exits with the command's code.
+
+  --ephemeral   new servers with empty data, thrown away in the end (otherwise data stays in .data/)
+  --json        print the variables as one line of JSON
+  --help        print this
+`;
+
+/** A mistake in the arguments. */
+class UsageError extends LauncherError {}
+
+/** @param {string[]} argv */
+function parseArguments(argv) {
+  const split = argv.indexOf('--');
+  const [own, command] = split < 0 ? [argv, undefined] : [argv.slice(0, split), argv.slice(split + 1)];
+  /** @type {import('node:util').ParseArgsOptionsConfig} */
+  const options = {
+    ephemeral: { type: 'boolean' },
+    json: { type: 'boolean' },
+    help: { type: 'boolean', short: 'h' },
+  };
+  let values;
+  try {
+    ({ values } = parseArgs({ args: own, options, allowPositionals: false }));
+  } catch {
+    const unknown = own.find((argument) => !['--ephemeral', '--json', '--help', '-h'].includes(argument));
+    throw new UsageError(`${unknown}: no such option. A command to run goes after " -- ".`);
+  }
+  if (command?.length === 0) throw new UsageError('There is no command after " -- ".');
+  if (command && values.json) throw new UsageError('--json prints the variables: it takes no command.');
+  return {
+    ephemeral: Boolean(values.ephemeral),
+    json: Boolean(values.json),
+    help: Boolean(values.help),
+    command,
+  };
+}
+
+/**
+ * Runs a command to its end and passes signals on to it.
+ *
+ * @param {string[]} command
+ * @param {Record<string, string>} env
+ * @returns {Promise<number>} its exit code; 128 + n where signal n ended it, as a shell says it
+ */
+async function runCommand([program = '', ...args], env) {
+  const watchdog = createWatchdog();
+  const child = spawn(program, args, { stdio: 'inherit', env: { ...process.env, ...env } });
+  if (child.pid) watchdog.watch(child, 'TERM');
+  // A terminal sends Ctrl-C to the command as well.
+  onSignal((signal) => void ((signal === 'SIGINT' && process.stdin.isTTY) || child.kill(signal)));
+  const code = await new Promise((resolve) => {
+    child.once('error', (error) => {
+      process.stderr.write(`services: cannot run ${program}: ${error.message}\n`);
+      resolve(127);
+    });
+    child.once('exit', (code, signal) => resolve(signal ? 128 + constants.signals[signal] : code));
+  });
+  if (child.pid) watchdog.forget(child, 'TERM');
+  await watchdog.release();
+  return code;
+}
+
+/** @type {(signal: NodeJS.Signals) => void} */
+let handleSignal = (signal) => process.exit(128 + constants.signals[signal]); // the watchdog ends what was started
+
+/** @param {(signal: NodeJS.Signals) => void} handler */
+function onSignal(handler) {
+  handleSignal = handler;
+}
+
+/** @param {string[]} argv */
+async function main(argv) {
+  const { command, ephemeral, json, help } = parseArguments(argv);
+  if (help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
+    process.on(signal, () => handleSignal(signal));
+  }
+  const services = await startServices({
+    ephemeral,
+    onProgress: (line) => process.stderr.write(`${line}\n`),
+  });
+  if (command) {
+    const code = await runCommand(command, services.env);
+    onSignal(() => {});
+    await services.stop();
+    return code;
+  }
+  const lines = Object.entries(services.env).map(([name, value]) => `${name}=${value}\n`);
+  process.stdout.write(json ? `${JSON.stringify(services.env)}\n` : lines.join(''));
+  if (services.started.length === 0) {
+    process.stderr.write('Nothing to start: the variables above are set already.\n');
+    return 0;
+  }
+  const interrupted = new Promise((resolve) => onSignal(() => resolve(undefined)));
+  const alive = setInterval(() => {}, 2 ** 30);
+  const reason = await Promise.race([interrupted, services.ended]);
+  clearInterval(alive);
+  await services.stop();
+  if (reason) throw new LauncherError(`${reason}.`);
+  return 0;
+}
+
+if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  try {
+    process.exitCode = await main(process.argv.slice(2));
+  } catch (error) {
+    if (!(error instanceof LauncherError)) throw error;
+    process.stderr.write(`services: ${error.message}\n`);
+    process.exitCode = error instanceof UsageError ? 2 : 1;
+  }
+}

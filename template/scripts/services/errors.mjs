@@ -1,0 +1,27 @@
+// @ts-check
+import process from 'node:process';
+
+/** Something the reader can mend: shown as it is, without a stack trace. */
+export class LauncherError extends Error {
+  name = 'LauncherError';
+}
+
+/** How this service's scripts are run, for the commands in messages. */
+export const packageManager = process.versions.bun ? 'bun' : 'npm';
+
+/**
+ * The one error for a server that cannot be had on this machine, with every way out.
+ *
+ * @param {{ server: string, reason: string, install: string, variable: string, exampleUrl: string }} what
+ */
+export function noServer({ server, reason, install, variable, exampleUrl }) {
+  return new LauncherError(
+    [
+      `There is no ${server} to start: ${reason}`,
+      'Any one of these mends it:',
+      `  install it:          ${install}`,
+      `  use a running one:   ${variable}=${exampleUrl} ${packageManager} run dev   (or put ${variable} into .env)`,
+      '  use Docker instead:  docker compose up -d   (the service and its servers in containers)',
+    ].join('\n'),
+  );
+}
