@@ -116,6 +116,7 @@ export async function startServices({ ephemeral = false, onProgress = () => {} }
         () => stopping || reportEnd(`${name} has stopped by itself (its log is in ${directory})`),
       );
       owned.push(directory);
+      rmSync(record, { force: true }); // it may be another user's
       writeFileSync(
         record,
         JSON.stringify({ owner: identity(process.pid), server: identity(child.pid), env }),

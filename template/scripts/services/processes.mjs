@@ -87,7 +87,7 @@ export async function stopStranger(pid, signal) {
 export async function lock(file, onWait) {
   const identity = processIdentity(process.pid) ?? `${process.pid}`;
   const mine = `${file}.${process.pid}.${Math.random().toString(36).slice(2)}`;
-  writeFileSync(mine, identity, { mode: 0o600 });
+  writeFileSync(mine, identity);
   const started = Date.now();
   try {
     for (let told = false; ; ) {
@@ -281,6 +281,7 @@ export async function startServer({
 }) {
   for (let attempt = 1; ; attempt++) {
     const port = await freePort(attempt === 1 ? preferred : undefined);
+    rmSync(log, { force: true }); // it may be another user's
     const output = openSync(log, 'w', 0o600);
     const child = spawn(command, args(port), {
       ...rest,
