@@ -32,14 +32,13 @@ export class CommonModule {
           throttlers: [{ name: 'default', limit: config.RATE_LIMIT_MAX, ttl: config.RATE_LIMIT_WINDOW_SECONDS * 1000 }],
           // One budget per client over all routes.
           generateKey: (_context, client, name) => `${name}:${client}`,
-          skipIf: () => !config.RATE_LIMIT_ENABLED,
         }),
         TelemetryModule,
       ],
       providers: [
         Drain,
         { provide: APP_FILTER, useClass: ProblemFilter },
-        { provide: APP_GUARD, useClass: ProblemThrottlerGuard },
+        ...(config.RATE_LIMIT_ENABLED ? [{ provide: APP_GUARD, useClass: ProblemThrottlerGuard }] : []),
         { provide: APP_PIPE, useFactory: createValidationPipe },
       ],
       exports: [Drain],

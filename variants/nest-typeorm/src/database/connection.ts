@@ -18,6 +18,8 @@ export function connectionOptions(config: Omit<MigrationConfig, 'MIGRATION_DATAB
       statement_timeout: config.DATABASE_STATEMENT_TIMEOUT_MS,
       idle_in_transaction_session_timeout: config.DATABASE_IDLE_IN_TRANSACTION_TIMEOUT_MS,
       keepAlive: true,
+      // Queries that are issued together travel together; see TicketsRepository.
+      pipeline: true,
     },
   } satisfies DataSourceOptions;
 }

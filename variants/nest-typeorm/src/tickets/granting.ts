@@ -7,6 +7,8 @@ import { EventStartedError, IdempotencyKeyReusedError, NotEnoughTicketsError, So
 export interface Sale {
   readonly order: PurchaseOrder;
   readonly firstTicket: number;
+  /** Of one ticket, in minor units. */
+  readonly price: number;
   readonly response: PurchaseResponse;
 }
 
@@ -25,7 +27,7 @@ export interface RememberedAnswer {
  * @returns an outcome per order, in the same order, and what is to be written for them
  */
 export function grantOrders(
-  event: Event,
+  event: Pick<Event, 'id' | 'capacity' | 'sold' | 'price' | 'currency' | 'startsAt'>,
   orders: readonly PurchaseOrder[],
   remembered: Map<string, RememberedAnswer>,
   now: Date,
@@ -56,7 +58,7 @@ export function grantOrders(
       currency: event.currency,
       createdAt: now.toISOString(),
     };
-    sales.push({ order, firstTicket, response });
+    sales.push({ order, firstTicket, price: event.price, response });
     if (idempotency !== undefined) remembered.set(idempotency.key, { fingerprint: idempotency.fingerprint, response });
     return { response, replayed: false };
   });

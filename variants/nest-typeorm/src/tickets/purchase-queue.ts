@@ -86,7 +86,7 @@ export class PurchaseQueue {
   private enqueue(waiting: Waiting): void {
     const { eventId } = waiting.order;
     if (this.options.groupMax === 1) {
-      void this.commit(eventId, [waiting]);
+      void this.decide(eventId, [waiting]).then((answer) => answer());
       return;
     }
     const lane = this.lanes.get(eventId);
@@ -100,42 +100,52 @@ export class PurchaseQueue {
 
   /** One transaction of an event after the other, until none of its orders is left. */
   private async runLane(eventId: string): Promise<void> {
-    for (;;) {
-      // Orders that have arrived at the socket by now still get into this group.
-      await setImmediate();
-      const lane = this.lanes.get(eventId) ?? [];
-      const [first] = lane;
-      if (first === undefined) break;
+    const lane = this.lanes.get(eventId) ?? [];
+    let answerLast = (): void => undefined;
+    while (lane.length > 0) {
       const group = lane.splice(0, this.options.groupMax);
-      await first.inItsContext(() => this.commit(eventId, group));
+      const decided = group[0]?.inItsContext(() => this.decide(eventId, group));
+      // The next transaction is on its way before the answers to the last one are written, which takes this process
+      // about as long as the transaction takes the database.
+      await setImmediate();
+      answerLast();
+      answerLast = (await decided) ?? answerLast;
     }
     this.lanes.delete(eventId);
+    answerLast();
   }
 
-  /** Never rejects: every order of the group gets its answer. */
-  private async commit(eventId: string, group: readonly Waiting[]): Promise<void> {
+  /**
+   * Runs a group's transaction.
+   *
+   * @returns what gives each order its answer; never rejects
+   */
+  private async decide(eventId: string, group: readonly Waiting[]): Promise<() => void> {
     const now = performance.now();
-    const [begun, late] = partition(group, ({ deadline }) => deadline >= now);
-    for (const waiting of late) this.fail(waiting, new PurchaseTimedOutError(eventId));
-    if (begun.length === 0) return;
+    const begun = group.filter(({ deadline }) => deadline >= now);
+    for (const waiting of group) if (waiting.deadline < now) this.fail(waiting, new PurchaseTimedOutError(eventId));
+    if (begun.length === 0) return () => undefined;
 
     this.options.onGroup?.(begun.length);
-    let outcomes: PurchaseOutcome[];
     try {
-      outcomes = await this.sell(eventId, begun.map(({ order }) => order));
+      const outcomes = await this.sell(eventId, begun.map(({ order }) => order));
+      return () => {
+        for (const [index, waiting] of begun.entries()) this.settle(waiting, outcomes[index]);
+      };
     } catch (error) {
-      await this.recover(eventId, begun, error);
-      return;
+      if (begun.length > 1 && mayBeOneOrdersFault(error)) return this.decideOneByOne(eventId, begun);
+      return () => {
+        for (const waiting of begun) this.fail(waiting, error);
+      };
     }
-    for (const [index, waiting] of begun.entries()) this.settle(waiting, outcomes[index]);
   }
 
-  private async recover(eventId: string, group: readonly Waiting[], error: unknown): Promise<void> {
-    if (group.length > 1 && mayBeOneOrdersFault(error)) {
-      for (const waiting of group) await waiting.inItsContext(() => this.commit(eventId, [waiting]));
-    } else {
-      for (const waiting of group) this.fail(waiting, error);
-    }
+  private async decideOneByOne(eventId: string, group: readonly Waiting[]): Promise<() => void> {
+    const answers: (() => void)[] = [];
+    for (const waiting of group) answers.push(await waiting.inItsContext(() => this.decide(eventId, [waiting])));
+    return () => {
+      for (const answer of answers) answer();
+    };
   }
 
   private settle(waiting: Waiting, outcome: PurchaseOutcome | undefined): void {
@@ -161,11 +171,4 @@ export class PurchaseQueue {
 /** Data exceptions, broken constraints and rollbacks (SQLSTATE classes) come from what a transaction does. */
 function mayBeOneOrdersFault(error: unknown): boolean {
   return ['22', '23', '40'].includes(sqlState(error)?.slice(0, 2) ?? '');
-}
-
-function partition<T>(items: readonly T[], test: (item: T) => boolean): [T[], T[]] {
-  const passed: T[] = [];
-  const failed: T[] = [];
-  for (const item of items) (test(item) ? passed : failed).push(item);
-  return [passed, failed];
 }

@@ -1,7 +1,7 @@
 import { trace } from '@opentelemetry/api';
 import { type Logger, pino } from 'pino';
 
-/** Members that never reach the log, wherever they stand in a logged object up to two levels deep. */
+/** Members that never reach the log, whether they stand in a logged object or in a member of one. */
 const SECRETS = ['authorization', 'cookie', 'set-cookie', 'password', 'token', 'secret', 'email'];
 
 /** The service's logger: JSON lines with the ids of the trace that is running, readable text in development. */
@@ -9,7 +9,7 @@ export function createLogger(config: { readonly LOG_LEVEL: string; readonly NODE
   return pino({
     level: config.LOG_LEVEL,
     redact: {
-      paths: SECRETS.flatMap((name) => [`["${name}"]`, `*["${name}"]`, `*.*["${name}"]`]),
+      paths: SECRETS.flatMap((name) => [`["${name}"]`, `*["${name}"]`]),
       censor: '[redacted]',
     },
     mixin: () => {
