@@ -28,8 +28,15 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, parseEnv } from 'node:util';
 import { isReachable } from './services/accounts.mjs';
-import { LauncherError } from './services/errors.mjs';
-import { createWatchdog, isRunning, lock, processIdentity, stopStranger } from './services/processes.mjs';
+import { LauncherError, UsageError } from './services/errors.mjs';
+import {
+  createWatchdog,
+  isRunning,
+  lock,
+  processIdentity,
+  stopStranger,
+  whenParentEnds,
+} from './services/processes.mjs';
 
 /**
  * @typedef {object} ServerContext what a server's module gets to start with
@@ -271,9 +278,6 @@ runs that with the variables set, stops what it started, and exits with the comm
   --help        print this
 `;
 
-/** A mistake in the arguments. */
-class UsageError extends LauncherError {}
-
 /** @param {string[]} argv */
 function parseArguments(argv) {
   const split = argv.indexOf('--');
@@ -360,7 +364,11 @@ async function main(argv) {
     process.stderr.write('Nothing to start: the variables above are set already.\n');
     return 0;
   }
-  const interrupted = new Promise((resolve) => onSignal(() => resolve(undefined)));
+  /** @type {Promise<undefined>} */
+  const interrupted = new Promise((resolve) => {
+    onSignal(() => resolve(undefined));
+    whenParentEnds(() => resolve(undefined));
+  });
   const alive = setInterval(() => {}, 2 ** 30);
   const reason = await Promise.race([interrupted, services.ended]);
   clearInterval(alive);

@@ -6,6 +6,9 @@ export class LauncherError extends Error {
   name = 'LauncherError';
 }
 
+/** A mistake in a script's arguments: exit code 2. */
+export class UsageError extends LauncherError {}
+
 /** How this service's scripts are run, for the commands in messages. */
 export const packageManager = process.versions.bun ? 'bun' : 'npm';
 

@@ -61,6 +61,22 @@ export function commandLine(pid) {
 }
 
 /**
+ * Calls back when the package manager that runs this script is gone: killed, it cannot say so itself.
+ *
+ * @param {() => void} then
+ */
+export function whenParentEnds(then) {
+  if (!process.env.npm_lifecycle_event) return; // started by hand: `nohup ... &` may well outlive its shell
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    then();
+  }, 500);
+  timer.unref();
+}
+
+/**
  * Stops a process that is not a child of this one, and waits until it is gone.
  *
  * @param {number} pid

@@ -1,0 +1,394 @@
+#!/usr/bin/env node
+// @ts-check
+/**
+ * The development loop: real servers, the compiler in watch mode, and the service, which restarts when a compilation
+ * without errors has changed something.
+ *
+ *     node scripts/dev.mjs [--env-only]
+ *
+ * package.json says what is run, as arguments for node:
+ *
+ *     "dev": {
+ *       "compile": the compiler in watch mode, which writes to dist/
+ *       "prepare": run once before the service starts: migrations and seed data
+ *       "start":   the service
+ *     }
+ */
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
+import { createServer } from 'node:net';
+import { constants } from 'node:os';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs, parseEnv } from 'node:util';
+import { LauncherError, UsageError } from './services/errors.mjs';
+import { createWatchdog, whenParentEnds } from './services/processes.mjs';
+import { startServices } from './services.mjs';
+
+const GRACE_MS = 10_000;
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+process.chdir(root);
+
+const HELP = `Usage: node scripts/dev.mjs [--env-only]
+
+Starts the servers, the compiler and the service, and restarts the service when the code changes. The first time it
+writes .env from .env.example, with fresh secrets.
+
+  --env-only   write .env if there is none, and do nothing else
+  --help       print this
+`;
+
+/** @param {string} line */
+const say = (line) => void process.stderr.write(`${line}\n`);
+
+/** Writes .env from .env.example, once, for this user's eyes only. */
+function writeEnvFile() {
+  if (existsSync('.env') || !existsSync('.env.example')) return;
+  const text = readFileSync('.env.example', 'utf8');
+  // The prefix is how production tells these from secrets that were made for it.
+  const filled = text.replace(
+    /^(\w+=)<secret>$/gm,
+    (_, name) => `${name}dev_${randomBytes(32).toString('hex')}`,
+  );
+  writeFileSync('.env', filled, { mode: 0o600, flag: 'wx' });
+  say('Wrote .env from .env.example, with fresh secrets.');
+}
+
+/**
+ * @returns {{ name: string, compile: string[], prepare: string[], start: string[] }}
+ */
+function readManifest() {
+  const { name, dev } = JSON.parse(readFileSync('package.json', 'utf8'));
+  for (const step of ['compile', 'prepare', 'start']) {
+    if (!Array.isArray(dev?.[step])) {
+      throw new LauncherError(
+        `package.json needs "dev": { "${step}": [...] }, a list of arguments for node.`,
+      );
+    }
+  }
+  return { name, ...dev };
+}
+
+/** The port of the service: PORT, or else the one that .env.example documents. */
+function readPort() {
+  const documented = existsSync('.env.example')
+    ? parseEnv(readFileSync('.env.example', 'utf8')).PORT
+    : undefined;
+  const text = process.env.PORT || documented || '3000';
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port < 1 || port > 65535) {
+    throw new LauncherError(
+      `PORT is "${text}", and must be a number from 1 to 65535, for example PORT=3000.`,
+    );
+  }
+  return port;
+}
+
+/**
+ * @param {number} port
+ * @param {string} host
+ */
+async function assertPortIsFree(port, host) {
+  /** @type {NodeJS.ErrnoException | undefined} */
+  const error = await new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', resolve);
+    server.listen(port, host, () => server.close(() => resolve(undefined)));
+  });
+  if (error?.code === 'EADDRINUSE') {
+    throw new LauncherError(
+      `Port ${port} is in use by another program. Stop that, or choose another port: ` +
+        `PORT=${port === 65535 ? 3000 : port + 1} npm run dev   (or change PORT in .env)`,
+    );
+  }
+  if (error)
+    throw new LauncherError(`The service cannot listen on ${host}:${port} (HOST, PORT): ${error.message}`);
+}
+
+/** Where the time is kept at which the compilation began that made dist/ what it is. */
+const STAMP = join('.data', 'compiled');
+
+/**
+ * Whether dist/ was compiled, without errors, from what the sources are now. Then the service need not wait for the
+ * compiler, which looks again anyway: should it find a difference, the service is restarted.
+ *
+ * @param {string[]} start
+ */
+function isCompiled(start) {
+  const entry = start.findLast((argument) => /\.[cm]?js$/.test(argument)) ?? '';
+  if (!existsSync(entry) || !existsSync(STAMP)) return false;
+  const compiled = Number(readFileSync(STAMP, 'utf8'));
+  const configuration = readdirSync('.').filter((file) => /^(package|tsconfig.*)\.json$/.test(file));
+  const inputs = ['src', join('node_modules', '.package-lock.json'), ...configuration];
+  return inputs.filter((path) => existsSync(path)).every((path) => lastChange(path) < compiled);
+}
+
+/**
+ * @param {string} path
+ * @param {RegExp} [name] what to look at in a folder; all, and the folders themselves, if left out
+ * @returns {number} the time of the latest change of a file, or of anything in a folder
+ */
+function lastChange(path, name = /(?:)/) {
+  const names = statSync(path).isDirectory() ? readdirSync(path, { recursive: true, encoding: 'utf8' }) : [];
+  const paths = [path, ...names.map((entry) => join(path, entry))].filter((entry) => name.test(entry));
+  return Math.max(0, ...paths.map((entry) => statSync(entry, { throwIfNoEntry: false })?.mtimeMs ?? 0));
+}
+
+/**
+ * Prints the compiler's errors, and nothing else of what it says.
+ *
+ * @param {import('node:stream').Readable} output
+ * @param {(succeeded: boolean) => void} onResult called after each compilation
+ */
+function followCompiler(output, onResult) {
+  let began = Date.now();
+  createInterface({ input: output }).on('line', (line) => {
+    if (/(File change detected\. )?Starting (incremental )?compilation/.test(line)) {
+      began = Date.now();
+      return;
+    }
+    const found = /Found (\d+) errors?\. Watching for file changes/.exec(line);
+    if (!found) {
+      if (line.trim()) say(line);
+      return;
+    }
+    const errors = Number(found[1]);
+    rmSync(STAMP, { force: true });
+    if (errors === 0) {
+      mkdirSync(dirname(STAMP), { recursive: true });
+      writeFileSync(STAMP, `${began}`);
+    }
+    onResult(errors === 0);
+  });
+}
+
+/**
+ * Starts node programs that end with this one, at the latest. Each leads a session of its own: Ctrl-C then reaches this
+ * process alone, which ends the others in order.
+ */
+class Programs {
+  #watchdog = createWatchdog();
+
+  /**
+   * @param {string[]} args
+   * @param {import('node:child_process').StdioOptions} stdio
+   * @param {Record<string, string>} [env]
+   */
+  start(args, stdio, env) {
+    const child = spawn(process.execPath, args, {
+      stdio,
+      env: { ...process.env, ...env },
+      detached: process.platform !== 'win32',
+    });
+    this.#watchdog.watch(child, 'TERM');
+    /** @type {Promise<void>} */
+    const ended = new Promise((resolve) => child.once('exit', () => resolve()));
+    void ended.then(() => this.#watchdog.forget(child, 'TERM'));
+    return { child, ended };
+  }
+
+  /** Ends all that still run. */
+  stop() {
+    return this.#watchdog.release();
+  }
+}
+
+/** The service: one process at a time. */
+class App {
+  /** @type {ReturnType<Programs['start']> | undefined} */
+  #current;
+  #startedAt = 0;
+  #busy = false;
+
+  /**
+   * @param {Programs} programs
+   * @param {string[]} args
+   */
+  constructor(programs, args) {
+    this.programs = programs;
+    this.args = args;
+    /** @type {Record<string, string> | undefined} the servers' variables, once they run */
+    this.env = undefined;
+  }
+
+  get isRunning() {
+    return this.#current !== undefined;
+  }
+
+  /** Whether the compiler has written anything since the service was started. */
+  get isOutdated() {
+    return lastChange('dist', /\.(js|mjs|cjs|json)$/) >= this.#startedAt;
+  }
+
+  start() {
+    this.#startedAt = Date.now();
+    const current = this.programs.start(this.args, 'inherit', this.env);
+    this.#current = current;
+    void current.ended.then(() => {
+      if (this.#current !== current) return; // it was told to end
+      this.#current = undefined;
+      const { signalCode, exitCode } = current.child;
+      say(
+        `The service has ended (${signalCode ?? `code ${exitCode}`}). It starts again after the next change.`,
+      );
+    });
+  }
+
+  /** As a deployment does it: SIGTERM, and SIGKILL only where that is not obeyed. */
+  async stop() {
+    const current = this.#current;
+    this.#current = undefined;
+    if (!current) return;
+    const timer = setTimeout(() => current.child.kill('SIGKILL'), GRACE_MS);
+    current.child.kill('SIGTERM');
+    await current.ended;
+    clearTimeout(timer);
+  }
+
+  /** Restarts the service if it is not what dist/ holds now. */
+  async refresh() {
+    if (this.#busy) return; // the restart under way is followed by another look
+    this.#busy = true;
+    while (!this.isRunning || this.isOutdated) {
+      await this.stop();
+      say('Restarting ...');
+      this.start();
+    }
+    this.#busy = false;
+  }
+
+  /**
+   * @param {string} url
+   * @returns {Promise<boolean>} true when the service answers that it is ready, false when it has ended
+   */
+  async isReady(url) {
+    while (this.isRunning) {
+      const status = await new Promise((resolve) => {
+        const request = get(`${url}/health/ready`, { agent: false, timeout: 2000 }, (response) => {
+          response.resume();
+          resolve(response.statusCode);
+        });
+        request.on('timeout', () => request.destroy());
+        request.on('error', () => resolve(undefined));
+      });
+      if (status === 200) return true;
+      await sleep(15);
+    }
+    return false;
+  }
+}
+
+/**
+ * Starts everything and resolves when it should end: with the exit code.
+ *
+ * @param {AbortSignal} interrupted
+ * @returns {Promise<number>}
+ */
+async function develop(interrupted) {
+  if (existsSync('.env')) process.loadEnvFile('.env'); // what the environment has already wins
+  process.env.NODE_ENV ??= 'development';
+  process.env.HOST ??= '127.0.0.1';
+  const { name, compile, prepare, start } = readManifest();
+  const port = readPort();
+  process.env.PORT = `${port}`;
+  await assertPortIsFree(port, process.env.HOST);
+
+  const programs = new Programs();
+  const app = new App(programs, start);
+  const compiled = isCompiled(start);
+  const compiler = programs.start(compile, ['ignore', 'pipe', 'inherit']);
+  const compilation = new Promise((resolve) => {
+    followCompiler(/** @type {import('node:stream').Readable} */ (compiler.child.stdout), (succeeded) => {
+      if (!succeeded)
+        say(
+          app.isRunning ? 'The service keeps running as it was.' : 'The service starts when this is mended.',
+        );
+      else if (app.env) void app.refresh();
+      if (succeeded) resolve(undefined);
+    });
+  });
+
+  /** @type {Awaited<ReturnType<typeof startServices>> | undefined} */
+  let services;
+  const bringUp = async () => {
+    services = await startServices({ onProgress: say });
+    if (!compiled) await compilation;
+    const preparation = programs.start(prepare, 'inherit', services.env);
+    await preparation.ended;
+    if (interrupted.aborted) return;
+    if (preparation.child.exitCode !== 0) {
+      throw new LauncherError(`The database could not be prepared by: node ${prepare.join(' ')}`);
+    }
+    app.env = services.env;
+    app.start();
+    const host = /^(0\.0\.0\.0|::)$/.test(process.env.HOST ?? '') ? '127.0.0.1' : process.env.HOST;
+    const url = `http://${host?.includes(':') ? `[${host}]` : host}:${port}`;
+    if (await app.isReady(url)) say(banner(name, url, services));
+  };
+
+  /** @type {Promise<number>} */
+  const ended = new Promise((resolve, reject) => {
+    interrupted.addEventListener('abort', () => resolve(0));
+    void compiler.ended.then(() => reject(new LauncherError('The compiler has ended.')));
+    bringUp().then(() => services?.ended.then((reason) => reject(new LauncherError(`${reason}.`))), reject);
+  });
+  try {
+    return await ended;
+  } finally {
+    await app.stop(); // first, so that it can finish its work with the database
+    await programs.stop();
+    await services?.stop();
+  }
+}
+
+/**
+ * @param {string} name
+ * @param {string} url
+ * @param {{ env: Record<string, string>, started: string[] }} services
+ */
+function banner(name, url, { env, started }) {
+  const seconds = (performance.now() / 1000).toFixed(1);
+  const lines = [`${name} is ready after ${seconds} s`, '', `Service    ${url}`, `API        ${url}/docs`];
+  // A URL that was given may hold a password that is worth keeping off the screen.
+  if (started.includes('postgres')) lines.push(`Database   ${env.DATABASE_URL}`);
+  return ['', ...lines, '', 'Ctrl-C stops everything.', ''].map((line) => `  ${line}`.trimEnd()).join('\n');
+}
+
+/** @param {string[]} argv */
+async function main(argv) {
+  /** @type {import('node:util').ParseArgsOptionsConfig} */
+  const options = { 'env-only': { type: 'boolean' }, help: { type: 'boolean', short: 'h' } };
+  const unknown = argv.find((argument) => !['--env-only', '--help', '-h'].includes(argument));
+  if (unknown !== undefined) throw new UsageError(`${unknown}: no such option.\n\n${HELP}`);
+  const { values } = parseArgs({ args: argv, options });
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  writeEnvFile();
+  if (values['env-only']) return 0;
+
+  const interruption = new AbortController();
+  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
+    process.on(signal, () => {
+      // The second time at once: the watchdogs end what is left.
+      if (interruption.signal.aborted) process.exit(128 + constants.signals[signal]);
+      interruption.abort();
+    });
+  }
+  whenParentEnds(() => interruption.abort());
+  return develop(interruption.signal);
+}
+
+try {
+  process.exit(await main(process.argv.slice(2)));
+} catch (error) {
+  if (!(error instanceof LauncherError)) throw error;
+  say(error.message);
+  process.exit(error instanceof UsageError ? 2 : 1);
+}
