@@ -180,9 +180,12 @@ function readEnvFile() {
  * @returns {Record<string, string>}
  */
 function withoutEmpty(variables) {
-  return Object.fromEntries(
-    Object.entries(variables).flatMap(([name, value]) => (value ? [[name, value]] : [])),
-  );
+  /** @type {Record<string, string>} */
+  const kept = {};
+  for (const [name, value] of Object.entries(variables)) {
+    if (value) kept[name] = value;
+  }
+  return kept;
 }
 
 /**

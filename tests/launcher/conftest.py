@@ -27,7 +27,7 @@ DEPENDENCIES = {
 PLATFORMS = ["darwin-arm64", "darwin-x64", "linux-arm", "linux-arm64", "linux-ia32", "linux-ppc64", "linux-x64"]
 IS_ROOT = os.getuid() == 0
 # Non-ASCII letters and spaces: each test runs in such a folder.
-FOLDER = "ticket shop – Köln"
+FOLDER = "ticket shop in Köln"
 PATIENCE = 60.0
 
 

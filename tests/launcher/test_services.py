@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from .conftest import IS_ROOT, MakeService, Service, wait_for
+from .conftest import IS_ROOT, SCRIPTS, MakeService, Service, wait_for
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -25,11 +25,20 @@ def end(process: subprocess.Popen[str], by: signal.Signals = signal.SIGTERM) -> 
     return process.returncode, stderr
 
 
+def test_the_scripts_hold_nothing_that_copier_would_take_for_its_own() -> None:
+    for script in SCRIPTS.rglob("*.mjs"):
+        assert re.findall(r"\[\[|\]\]|\[%|%\]|\[#|#\]", script.read_text()) == []
+
+
 class TestStart:
-    def test_gives_a_command_a_database_with_an_owner_and_a_role_that_owns_nothing(self, anyones_service: Service) -> None:
+    def test_gives_a_command_a_database_with_an_owner_and_a_role_that_owns_nothing(
+        self, anyones_service: Service
+    ) -> None:
         row = anyones_service.ask(
-            "SELECT current_user AS role, rolsuper OR rolbypassrls OR rolcreatedb AS mighty, current_database() AS name,"
-            " (SELECT rolname FROM pg_roles r JOIN pg_database d ON d.datdba = r.oid WHERE datname = 'ticket_shop') AS owner,"
+            "SELECT current_user AS role, rolsuper OR rolbypassrls OR rolcreatedb AS mighty,"
+            " current_database() AS name,"
+            " (SELECT rolname FROM pg_roles r JOIN pg_database d ON d.datdba = r.oid"
+            " WHERE datname = 'ticket_shop') AS owner,"
             " has_schema_privilege('public', 'CREATE') AS creates, current_setting('TimeZone') AS zone"
             " FROM pg_roles WHERE rolname = current_user"
         )
@@ -42,7 +51,8 @@ class TestStart:
             "zone": "UTC",
         }
         owner = anyones_service.ask(
-            "SELECT rolname, rolsuper, rolcreatedb FROM pg_roles WHERE rolname = current_user", url="MIGRATION_DATABASE_URL"
+            "SELECT rolname, rolsuper, rolcreatedb FROM pg_roles WHERE rolname = current_user",
+            url="MIGRATION_DATABASE_URL",
         )
         assert owner == {"rolname": "ticket_shop_owner", "rolsuper": False, "rolcreatedb": True}
         anyones_service.wait_until_nothing_runs()
@@ -65,9 +75,14 @@ class TestStart:
         try:
             url = urlsplit(urls["DATABASE_URL"])
             assert url.hostname == "127.0.0.1"
-            listeners = subprocess.run(["ss", "-Hltn"], capture_output=True, text=True).stdout if shutil.which("ss") else ""
-            assert f"0.0.0.0:{url.port}" not in listeners
-            assert f"*:{url.port}" not in listeners
+            sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+            listening = 0x0A
+            assert [
+                local
+                for _, local, _, state, *_ in sockets
+                if int(state, 16) == listening and local.endswith(f":{url.port:04X}")
+            ] == [f"0100007F:{url.port:04X}"]
+            assert f":{url.port:04X}" not in Path("/proc/net/tcp6").read_text()
             wrong = service.run(
                 *service.query("SELECT 1"), DATABASE_URL=urls["DATABASE_URL"].replace(f":{url.password}@", ":wrong@")
             )
@@ -122,14 +137,14 @@ class TestStart:
         (service.path / "node_modules").unlink()
         shutil.copytree(packages, service.path / "node_modules", symlinks=True)
         service.place.chmod(0o700)
+        cluster = service.path / ".data" / "postgres" / "cluster"
         try:
             for _ in range(2):
                 assert service.ask("SELECT 1 AS one", TMPDIR="/tmp") == {"one": 1}
             assert service.ask("SELECT 1 AS one", "--ephemeral") == {"one": 1}
+            assert cluster.is_symlink()
         finally:
-            cluster = service.path / ".data" / "postgres" / "cluster"
-            if cluster.is_symlink():
-                shutil.rmtree(cluster.resolve().parent)
+            shutil.rmtree(cluster.resolve().parent)
 
 
 class TestValkeyAndNats:
@@ -169,7 +184,8 @@ def converse(port: int | None, request: str, until: str) -> str:
 class TestTwoAtOnce:
     def test_share_one_server(self, anyones_service: Service) -> None:
         first, second = anyones_service.start("--json"), anyones_service.start("--json")
-        assert first.stdout and second.stdout
+        assert first.stdout
+        assert second.stdout
         assert json.loads(first.stdout.readline()) == json.loads(second.stdout.readline())
         assert len(anyones_service.postmasters()) == 1
         for process in (first, second):
@@ -210,7 +226,10 @@ class TestEnd:
     @pytest.mark.parametrize("by", SIGNALS)
     def test_leaves_no_process(self, service: Service, by: signal.Signals, options: list[str]) -> None:
         process, _ = service.serve(*options)
-        assert end(process, by) == (0, "PostgreSQL: creating a database" + (" ...\n" if options else " in .data/postgres ...\n"))
+        assert end(process, by) == (
+            0,
+            "PostgreSQL: creating a database" + (" ...\n" if options else " in .data/postgres ...\n"),
+        )
         assert service.processes() == {}
         assert service.temporary() == []
 
@@ -296,7 +315,12 @@ class TestEnd:
 class TestCommand:
     @pytest.mark.parametrize(
         ("command", "code"),
-        [("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", 128 + signal.SIGTERM), ("kill -KILL $$", 128 + signal.SIGKILL)],
+        [
+            ("exit 0", 0),
+            ("exit 7", 7),
+            ("kill -TERM $$", 128 + signal.SIGTERM),
+            ("kill -KILL $$", 128 + signal.SIGKILL),
+        ],
     )
     def test_decides_the_exit_code(self, service: Service, command: str, code: int) -> None:
         assert service.run("--ephemeral", "--", "sh", "-c", command).returncode == code
@@ -377,7 +401,12 @@ class TestNoBinary:
         bin_directory.mkdir()
         (bin_directory / "python3").write_text(f'#!/bin/sh\nexec "{python}" "$@"\n')
         (bin_directory / "python3").chmod(0o755)
-        offline = {"PATH": str(bin_directory), "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "XDG_CACHE_HOME": str(service.place)}
+        offline = {
+            "PATH": str(bin_directory),
+            "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": "",
+            "XDG_CACHE_HOME": str(service.place),
+        }
         result = service.run(**offline)
         assert result.returncode == 1
         for way_out in [install, f"{variable}=", "docker compose up -d"]:

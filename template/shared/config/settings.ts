@@ -1,12 +1,18 @@
 import { z } from 'zod';
 
+const SERVICE_NAME = '[[ project_slug ]]';
+const DEFAULT_PORT = [[ port ]];
+
 const integer = (minimum: number, maximum: number) => z.coerce.number().int().min(minimum).max(maximum);
 
 const postgresUrl = z.url({ protocol: /^postgres(ql)?$/, error: 'must be a postgresql:// URL' });
 
 const origin = z
   .string()
-  .refine((value) => URL.canParse(value) && new URL(value).origin === value, 'must be origins such as https://app.example.com');
+  .refine(
+    (value) => URL.canParse(value) && new URL(value).origin === value,
+    'must be origins such as https://app.example.com',
+  );
 
 /** Splits `a, b` into `['a', 'b']`. */
 const list = z.string().transform((value) =>
@@ -20,10 +26,13 @@ const list = z.string().transform((value) =>
 export const serviceSettings = {
   NODE_ENV: z.enum(['development', 'test', 'production']).default('production'),
   HOST: z.string().min(1).default('0.0.0.0'),
-  PORT: integer(0, 65_535).default([[ port ]]),
+  PORT: integer(0, 65_535).default(DEFAULT_PORT),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 
-  CORS_ORIGINS: list.pipe(z.array(origin)).default([]).describe('comma-separated origins that browsers may call from'),
+  CORS_ORIGINS: list
+    .pipe(z.array(origin))
+    .default([])
+    .describe('comma-separated origins that browsers may call from'),
   TRUST_PROXY: z
     .union([z.stringbool(), list])
     .default(false)
@@ -32,7 +41,9 @@ export const serviceSettings = {
   REQUEST_TIMEOUT_MS: integer(100, 600_000).default(10_000),
   SHUTDOWN_DRAIN_MS: integer(0, 60_000)
     .default(1_000)
-    .describe('how long SIGTERM leaves the service answering while readiness says 503, so that balancers look away'),
+    .describe(
+      'how long SIGTERM leaves the service answering while readiness says 503, so that balancers look away',
+    ),
   RATE_LIMIT_ENABLED: z.stringbool().default(true),
   RATE_LIMIT_MAX: integer(1, 1_000_000).default(300).describe('requests per client and window'),
   RATE_LIMIT_WINDOW_SECONDS: integer(1, 86_400).default(60),
@@ -40,14 +51,17 @@ export const serviceSettings = {
     .default(1_000)
     .describe('answer 503 while the event loop is later than this; 0 switches load shedding off'),
 
-  OTEL_SERVICE_NAME: z.string().min(1).default('[[ project_slug ]]'),
-  OTEL_EXPORTER_OTLP_ENDPOINT: z.url().optional().describe('where traces are sent, e.g. http://localhost:4318'),
+  OTEL_SERVICE_NAME: z.string().min(1).default(SERVICE_NAME),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z
+    .url()
+    .optional()
+    .describe('where traces are sent, e.g. http://localhost:4318'),
 };
 
 /** How the service reaches PostgreSQL. */
 export const databaseSettings = {
   DATABASE_URL: postgresUrl.describe(
-    'the application role, e.g. postgresql://app:password@localhost:5432/[[ project_slug | replace("-", "_") ]]',
+    'the application role, e.g. postgresql://app:password@localhost:5432/app',
   ),
   DATABASE_POOL_MAX: integer(1, 1_000).default(20),
   DATABASE_CONNECT_TIMEOUT_MS: integer(100, 60_000).default(3_000),

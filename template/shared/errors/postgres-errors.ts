@@ -4,8 +4,16 @@ import { DomainError } from './domain-error.js';
 const RETRYABLE = new Set(['40001', '40P01']);
 
 /** Errors of the socket or the pool, by Node's and pg's own words. */
-const UNREACHABLE_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH']);
-const UNREACHABLE_MESSAGE = /timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection error/;
+const UNREACHABLE_CODES = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EHOSTUNREACH',
+]);
+const UNREACHABLE_MESSAGE =
+  /timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection error/;
 
 interface DriverError {
   readonly code?: unknown;
@@ -63,7 +71,13 @@ export function postgresToDomainError(error: unknown): DomainError | undefined {
     case '40P01':
       return say('Concurrent requests kept colliding. Try again.', 'TRANSACTION_CONFLICT');
   }
-  if (state?.startsWith('08') || state?.startsWith('57P') || state === '53300' || state === '25P03' || isUnreachable(error)) {
+  if (
+    state?.startsWith('08') ||
+    state?.startsWith('57P') ||
+    state === '53300' ||
+    state === '25P03' ||
+    isUnreachable(error)
+  ) {
     return say('The database cannot be reached right now. Try again.', 'DATABASE_UNAVAILABLE');
   }
   return undefined;
@@ -81,6 +95,7 @@ function driverError(error: unknown): DriverError | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
   const { driverError: inner, cause } = error as { driverError?: unknown; cause?: unknown };
   if (typeof inner === 'object' && inner !== null) return inner;
-  if (typeof (error as DriverError).code !== 'string' && typeof cause === 'object' && cause !== null) return driverError(cause);
+  if (typeof (error as DriverError).code !== 'string' && typeof cause === 'object' && cause !== null)
+    return driverError(cause);
   return error;
 }

@@ -57,7 +57,12 @@ export function toProblem(error: DomainError, instance: string, requestId: strin
 }
 
 /** The problem document of a status that the framework chose. The framework's words go out only below 500. */
-export function statusToProblem(status: number, detail: string, instance: string, requestId: string): Problem {
+export function statusToProblem(
+  status: number,
+  detail: string,
+  instance: string,
+  requestId: string,
+): Problem {
   const code = CODE_BY_STATUS[status] ?? (status < 500 ? 'BAD_REQUEST' : 'INTERNAL');
   const type = { status, title: STATUS_CODES[status] ?? 'Error', ...PROBLEMS[code] };
   return describe(code, { ...type, status }, instance, requestId, detail);

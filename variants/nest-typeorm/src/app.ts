@@ -8,7 +8,10 @@ import type { Config } from './config/config.js';
 import { serveDocs } from './openapi.js';
 
 /** The whole application, not yet listening; tests, benchmarks and `main.ts` start from here. */
-export async function createApp(config: Config, module: typeof AppModule = AppModule): Promise<NestFastifyApplication> {
+export async function createApp(
+  config: Config,
+  module: typeof AppModule = AppModule,
+): Promise<NestFastifyApplication> {
   const logger = createLogger(config);
   const app = await NestFactory.create<NestFastifyApplication>(
     module.forRoot(config, logger),

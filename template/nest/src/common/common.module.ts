@@ -29,7 +29,9 @@ export class CommonModule {
         // The adapter owns the logger; here it is bound to the request, so that every line carries its id.
         LoggerModule.forRoot({ pinoHttp: { logger }, useExisting: true }),
         ThrottlerModule.forRoot({
-          throttlers: [{ name: 'default', limit: config.RATE_LIMIT_MAX, ttl: config.RATE_LIMIT_WINDOW_SECONDS * 1000 }],
+          throttlers: [
+            { name: 'default', limit: config.RATE_LIMIT_MAX, ttl: config.RATE_LIMIT_WINDOW_SECONDS * 1000 },
+          ],
           // One budget per client over all routes.
           generateKey: (_context, client, name) => `${name}:${client}`,
         }),

@@ -2,12 +2,17 @@ import { z } from 'zod';
 import { ConfigError, loadConfig } from './load-config.js';
 import { databaseSettings, migrationSettings, serviceSettings } from './settings.js';
 
-const schema = z.object({
-  ...serviceSettings,
-  ...databaseSettings,
-  PURCHASE_GROUP_MAX: z.coerce.number().int().min(1).max(1_000).default(100),
-  PURCHASE_QUEUE_MAX: z.coerce.number().int().min(1).max(100_000).default(1_000),
-});
+const schema = z
+  .object({
+    ...serviceSettings,
+    ...databaseSettings,
+    PURCHASE_GROUP_MAX: z.coerce.number().int().min(1).max(1_000).default(100),
+    PURCHASE_QUEUE_MAX: z.coerce.number().int().min(1).max(100_000).default(1_000),
+  })
+  .refine(({ NODE_ENV, RATE_LIMIT_ENABLED }) => NODE_ENV !== 'production' || RATE_LIMIT_ENABLED, {
+    path: ['RATE_LIMIT_ENABLED'],
+    message: 'cannot be false in production',
+  });
 
 const { OTEL_SERVICE_NAME } = serviceSettings;
 const migrationSchema = z.object({ ...databaseSettings, ...migrationSettings, OTEL_SERVICE_NAME });

@@ -17,7 +17,11 @@ async function migrate(): Promise<void> {
     await runner.query('SELECT pg_advisory_lock($1)', [ADVISORY_LOCK]);
     const applied = await dataSource.runMigrations();
     await grantToApplication(dataSource, process.env.DATABASE_URL ?? '');
-    say(applied.length === 0 ? 'the schema is up to date' : `applied ${applied.map(({ name }) => name).join(', ')}`);
+    say(
+      applied.length === 0
+        ? 'the schema is up to date'
+        : `applied ${applied.map(({ name }) => name).join(', ')}`,
+    );
   } finally {
     await runner.query('SELECT pg_advisory_unlock($1)', [ADVISORY_LOCK]);
     await runner.release();
@@ -32,7 +36,9 @@ async function runSeed(): Promise<void> {
 /** Drops everything and builds it anew. For development: production refuses. */
 async function reset(): Promise<void> {
   if ((process.env.NODE_ENV ?? 'production') === 'production') {
-    throw new Error('db:reset deletes all data and is refused in production (NODE_ENV is production or unset).');
+    throw new Error(
+      'db:reset deletes all data and is refused in production (NODE_ENV is production or unset).',
+    );
   }
   await dataSource.dropDatabase();
   await migrate();
@@ -41,11 +47,14 @@ async function reset(): Promise<void> {
 
 /** Fails where the entities and the migrations disagree, or migrations wait to be applied. */
 async function check(): Promise<void> {
-  if (await dataSource.showMigrations()) throw new Error('Migrations are pending: npm run db:migrate applies them.');
+  if (await dataSource.showMigrations())
+    throw new Error('Migrations are pending: npm run db:migrate applies them.');
   const { upQueries } = await dataSource.driver.createSchemaBuilder().log();
   if (upQueries.length > 0) {
     const changes = upQueries.map(({ query }) => `  ${query}`).join('\n');
-    throw new Error(`The entities differ from the migrations; npm run db:generate -- <Name> writes the missing one:\n${changes}`);
+    throw new Error(
+      `The entities differ from the migrations; npm run db:generate -- <Name> writes the missing one:\n${changes}`,
+    );
   }
   say('entities and migrations agree');
 }
@@ -55,7 +64,10 @@ function say(text: string): void {
 }
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({ options: { seed: { type: 'boolean' } }, allowPositionals: true });
+  const { values, positionals } = parseArgs({
+    options: { seed: { type: 'boolean' } },
+    allowPositionals: true,
+  });
   const [command = '', ...rest] = positionals;
   const commands: Record<string, () => Promise<void>> = { migrate, seed: runSeed, reset, check };
   const run = commands[command];

@@ -2,7 +2,10 @@ import type { DataSourceOptions } from 'typeorm';
 import type { MigrationConfig } from '../config/config.js';
 
 /** How the service and its commands connect. All waiting is bounded: for a connection, a lock, a statement. */
-export function connectionOptions(config: Omit<MigrationConfig, 'MIGRATION_DATABASE_URL'>, url = config.DATABASE_URL) {
+export function connectionOptions(
+  config: Omit<MigrationConfig, 'MIGRATION_DATABASE_URL'>,
+  url = config.DATABASE_URL,
+) {
   return {
     type: 'postgres',
     url,

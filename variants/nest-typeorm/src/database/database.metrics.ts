@@ -11,14 +11,18 @@ export class DatabaseMetrics implements OnModuleInit {
   onModuleInit(): void {
     const pool = (): Pool => (this.dataSource.driver as unknown as { readonly master: Pool }).master;
     meter
-      .createObservableGauge('db.client.connection.count', { description: 'Connections of the pool, by state' })
+      .createObservableGauge('db.client.connection.count', {
+        description: 'Connections of the pool, by state',
+      })
       .addCallback((result) => {
         const { totalCount, idleCount } = pool();
         result.observe(idleCount, { 'db.client.connection.state': 'idle' });
         result.observe(totalCount - idleCount, { 'db.client.connection.state': 'used' });
       });
     meter
-      .createObservableGauge('db.client.connection.pending_requests', { description: 'Requests that wait for a connection' })
+      .createObservableGauge('db.client.connection.pending_requests', {
+        description: 'Requests that wait for a connection',
+      })
       .addCallback((result) => result.observe(pool().waitingCount));
   }
 }

@@ -1,8 +1,8 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import type { Config } from '../config/config.js';
-import { DatabaseMetrics } from './database.metrics.js';
 import { connectionOptions } from './connection.js';
+import { DatabaseMetrics } from './database.metrics.js';
 
 @Module({})
 export class DatabaseModule {
@@ -10,7 +10,12 @@ export class DatabaseModule {
     return {
       module: DatabaseModule,
       imports: [
-        TypeOrmModule.forRoot({ ...connectionOptions(config), autoLoadEntities: true, retryAttempts: 5, retryDelay: 1_000 }),
+        TypeOrmModule.forRoot({
+          ...connectionOptions(config),
+          autoLoadEntities: true,
+          retryAttempts: 5,
+          retryDelay: 1_000,
+        }),
       ],
       providers: [DatabaseMetrics],
     };

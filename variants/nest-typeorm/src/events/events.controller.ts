@@ -1,5 +1,13 @@
 import { Body, Controller, Get, Headers, HttpStatus, Param, Patch, Post, Query, Res } from '@nestjs/common';
-import { ApiCreatedResponse, ApiHeader, ApiNotModifiedResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
+import {
+  ApiCreatedResponse,
+  ApiHeader,
+  ApiNotModifiedResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiParam,
+  ApiTags,
+} from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { ApiProblems } from '../common/errors/api-problems.decorator.js';
 import { etag, matchesNone, requiredVersion } from '../common/http/etag.js';
@@ -23,7 +31,10 @@ export class EventsController {
   @ApiOperation({ summary: 'Create an event' })
   @ApiCreatedResponse({ type: EventResponse, headers: { ...LOCATION, ...ETAG } })
   @ApiProblems(400, 413, 415)
-  async createEvent(@Body() body: CreateEventDto, @Res({ passthrough: true }) reply: FastifyReply): Promise<EventResponse> {
+  async createEvent(
+    @Body() body: CreateEventDto,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<EventResponse> {
     const event = await this.events.create(body);
     reply.header('location', `/events/${event.id}`).header('etag', etag(event.version));
     return EventResponse.of(event);
@@ -40,9 +51,17 @@ export class EventsController {
   @Get(':id')
   @ApiOperation({ summary: 'Get an event' })
   @ApiParam({ name: 'id', schema: { type: 'string', format: 'uuid' } })
-  @ApiHeader({ name: 'If-None-Match', required: false, description: 'ETags already held', schema: { type: 'string' } })
+  @ApiHeader({
+    name: 'If-None-Match',
+    required: false,
+    description: 'ETags already held',
+    schema: { type: 'string' },
+  })
   @ApiOkResponse({ type: EventResponse, headers: ETAG })
-  @ApiNotModifiedResponse({ description: 'The event is still at the version that If-None-Match names', headers: ETAG })
+  @ApiNotModifiedResponse({
+    description: 'The event is still at the version that If-None-Match names',
+    headers: ETAG,
+  })
   @ApiProblems(400, 404)
   async getEvent(
     @Param('id', UuidPipe) id: string,
@@ -59,10 +78,18 @@ export class EventsController {
   }
 
   @Patch(':id')
-  @ApiOperation({ summary: 'Change an event', description: 'Optimistic locking: If-Match names the version that the change is meant for.' })
+  @ApiOperation({
+    summary: 'Change an event',
+    description: 'Optimistic locking: If-Match names the version that the change is meant for.',
+  })
   @ApiParam({ name: 'id', schema: { type: 'string', format: 'uuid' } })
   // Not marked as required: without it the answer is 428, which says more than a plain 400.
-  @ApiHeader({ name: 'If-Match', required: false, description: 'the ETag last read, e.g. "3"; 428 without it', schema: { type: 'string' } })
+  @ApiHeader({
+    name: 'If-Match',
+    required: false,
+    description: 'the ETag last read, e.g. "3"; 428 without it',
+    schema: { type: 'string' },
+  })
   @ApiOkResponse({ type: EventResponse, headers: ETAG })
   @ApiProblems(400, 404, 409, 412, 413, 415, 428)
   async updateEvent(

@@ -12,7 +12,9 @@ export interface EventFilter {
 }
 
 /** What may be changed of an event. */
-export type EventChanges = Partial<Pick<Event, 'name' | 'description' | 'venue' | 'startsAt' | 'capacity' | 'price' | 'currency'>>;
+export type EventChanges = Partial<
+  Pick<Event, 'name' | 'description' | 'venue' | 'startsAt' | 'capacity' | 'price' | 'currency'>
+>;
 
 /** Data access of events, and nothing else. */
 @Injectable()
@@ -39,11 +41,17 @@ export class EventsRepository {
 
   /** Events by start, then id; one row more than `limit` where there are more. */
   async find(filter: EventFilter, after: Cursor | undefined, limit: number): Promise<Event[]> {
-    const query = this.events.createQueryBuilder('event').orderBy('event.startsAt').addOrderBy('event.id').limit(limit + 1);
+    const query = this.events
+      .createQueryBuilder('event')
+      .orderBy('event.startsAt')
+      .addOrderBy('event.id')
+      .limit(limit + 1);
     if (filter.from) query.andWhere('event.startsAt >= :from', { from: filter.from });
     if (filter.to) query.andWhere('event.startsAt < :to', { to: filter.to });
-    if (filter.available !== undefined) query.andWhere(filter.available ? 'NOT event.soldOut' : 'event.soldOut');
-    if (filter.q) query.andWhere(`${SEARCH_VECTOR} @@ to_tsquery('simple', :search)`, { search: prefixSearch(filter.q) });
+    if (filter.available !== undefined)
+      query.andWhere(filter.available ? 'NOT event.soldOut' : 'event.soldOut');
+    if (filter.q)
+      query.andWhere(`${SEARCH_VECTOR} @@ to_tsquery('simple', :search)`, { search: prefixSearch(filter.q) });
     // A row comparison, so that the index on (starts_at, id) is entered right after the last page.
     if (after) query.andWhere('(event.startsAt, event.id) > (:time, :id)', after);
     return query.getMany();
@@ -61,7 +69,8 @@ export class EventsRepository {
         .update(Event)
         .set({ ...changes, ...(changes.capacity !== undefined && { soldOut: () => 'sold = :capacity' }) })
         .where('id = :id AND version = :version', { id, version });
-      if (changes.capacity !== undefined) update.andWhere('sold <= :capacity', { capacity: changes.capacity });
+      if (changes.capacity !== undefined)
+        update.andWhere('sold <= :capacity', { capacity: changes.capacity });
       const { affected } = await update.execute();
       return affected === 1 ? manager.findOneByOrFail(Event, { id }) : null;
     });

@@ -15,7 +15,14 @@ export class EventsService {
   constructor(private readonly events: EventsRepository) {}
 
   async create({ startsAt, description = '', ...rest }: CreateEventDto): Promise<Event> {
-    const event = Object.assign(new Event(), { id: uuidv7(), description, startsAt: new Date(startsAt), sold: 0, soldOut: false, ...rest });
+    const event = Object.assign(new Event(), {
+      id: uuidv7(),
+      description,
+      startsAt: new Date(startsAt),
+      sold: 0,
+      soldOut: false,
+      ...rest,
+    });
     await this.events.insert(event);
     return event;
   }
@@ -28,8 +35,17 @@ export class EventsService {
   }
 
   async list({ limit, cursor, from, to, available, q }: ListEventsQuery): Promise<Page<EventResponse>> {
-    const filter = { from: from === undefined ? undefined : new Date(from), to: to === undefined ? undefined : new Date(to), available, q };
-    const rows = await this.events.find(filter, cursor === undefined ? undefined : decodeCursor(cursor), limit);
+    const filter = {
+      from: from === undefined ? undefined : new Date(from),
+      to: to === undefined ? undefined : new Date(to),
+      available,
+      q,
+    };
+    const rows = await this.events.find(
+      filter,
+      cursor === undefined ? undefined : decodeCursor(cursor),
+      limit,
+    );
     return toPage(rows, limit, ({ startsAt, id }) => ({ time: startsAt, id }), EventResponse.of);
   }
 
@@ -46,7 +62,8 @@ export class EventsService {
 
     const event = await this.get(id);
     if (event.version !== version) throw new VersionConflictError(id, version);
-    if (wanted.capacity !== undefined && wanted.capacity < event.sold) throw new CapacityBelowSoldError(id, event.sold);
+    if (wanted.capacity !== undefined && wanted.capacity < event.sold)
+      throw new CapacityBelowSoldError(id, event.sold);
     return event;
   }
 }

@@ -9,7 +9,9 @@ export class HealthModule {
     return {
       module: HealthModule,
       // On SIGTERM readiness turns 503 at once, and the server goes on answering for this long.
-      imports: [TerminusModule.forRoot({ logger: false, gracefulShutdownTimeoutMs: config.SHUTDOWN_DRAIN_MS })],
+      imports: [
+        TerminusModule.forRoot({ logger: false, gracefulShutdownTimeoutMs: config.SHUTDOWN_DRAIN_MS }),
+      ],
       controllers: [HealthController],
     };
   }

@@ -1,7 +1,12 @@
 import type { Event } from '../events/event.entity.js';
 import type { PurchaseResponse } from './dto/purchase-response.dto.js';
 import type { PurchaseOrder, PurchaseOutcome } from './purchase.js';
-import { EventStartedError, IdempotencyKeyReusedError, NotEnoughTicketsError, SoldOutError } from './tickets.errors.js';
+import {
+  EventStartedError,
+  IdempotencyKeyReusedError,
+  NotEnoughTicketsError,
+  SoldOutError,
+} from './tickets.errors.js';
 
 /** An order that is granted, and the tickets it gets: `firstTicket` and the numbers that follow it. */
 export interface Sale {
@@ -39,7 +44,8 @@ export function grantOrders(
     const { idempotency, quantity } = order;
     const answer = idempotency === undefined ? undefined : remembered.get(idempotency.key);
     if (idempotency !== undefined && answer !== undefined) {
-      if (!answer.fingerprint.equals(idempotency.fingerprint)) return new IdempotencyKeyReusedError(idempotency.key);
+      if (!answer.fingerprint.equals(idempotency.fingerprint))
+        return new IdempotencyKeyReusedError(idempotency.key);
       return { response: answer.response, replayed: true };
     }
     if (event.startsAt <= now) return new EventStartedError(event.id, event.startsAt);
@@ -59,7 +65,8 @@ export function grantOrders(
       createdAt: now.toISOString(),
     };
     sales.push({ order, firstTicket, price: event.price, response });
-    if (idempotency !== undefined) remembered.set(idempotency.key, { fingerprint: idempotency.fingerprint, response });
+    if (idempotency !== undefined)
+      remembered.set(idempotency.key, { fingerprint: idempotency.fingerprint, response });
     return { response, replayed: false };
   });
   return { outcomes, sales };

@@ -66,7 +66,8 @@ export class PurchaseQueue {
    * @throws QueueFullError, PurchaseTimedOutError where it was never begun
    */
   submit(order: PurchaseOrder): Promise<GrantedPurchase> {
-    if (this.size >= this.options.queueMax) return Promise.reject(new QueueFullError(order.eventId, this.size));
+    if (this.size >= this.options.queueMax)
+      return Promise.reject(new QueueFullError(order.eventId, this.size));
     this.size += 1;
     return new Promise((resolve, reject) => {
       const deadline = performance.now() + this.options.waitMaxMs;
@@ -123,12 +124,16 @@ export class PurchaseQueue {
   private async decide(eventId: string, group: readonly Waiting[]): Promise<() => void> {
     const now = performance.now();
     const begun = group.filter(({ deadline }) => deadline >= now);
-    for (const waiting of group) if (waiting.deadline < now) this.fail(waiting, new PurchaseTimedOutError(eventId));
+    for (const waiting of group)
+      if (waiting.deadline < now) this.fail(waiting, new PurchaseTimedOutError(eventId));
     if (begun.length === 0) return () => undefined;
 
     this.options.onGroup?.(begun.length);
     try {
-      const outcomes = await this.sell(eventId, begun.map(({ order }) => order));
+      const outcomes = await this.sell(
+        eventId,
+        begun.map(({ order }) => order),
+      );
       return () => {
         for (const [index, waiting] of begun.entries()) this.settle(waiting, outcomes[index]);
       };
@@ -142,7 +147,8 @@ export class PurchaseQueue {
 
   private async decideOneByOne(eventId: string, group: readonly Waiting[]): Promise<() => void> {
     const answers: (() => void)[] = [];
-    for (const waiting of group) answers.push(await waiting.inItsContext(() => this.decide(eventId, [waiting])));
+    for (const waiting of group)
+      answers.push(await waiting.inItsContext(() => this.decide(eventId, [waiting])));
     return () => {
       for (const answer of answers) answer();
     };

@@ -14,7 +14,11 @@ export class TicketsController {
   constructor(private readonly tickets: TicketsService) {}
 
   @Post('purchase')
-  @ApiOperation({ summary: 'Buy tickets', description: 'All of the quantity or none. With an Idempotency-Key a repetition is answered like the first.' })
+  @ApiOperation({
+    summary: 'Buy tickets',
+    description:
+      'All of the quantity or none. With an Idempotency-Key a repetition is answered like the first.',
+  })
   @ApiParam({ name: 'id', schema: { type: 'string', format: 'uuid' } })
   @ApiHeader({
     name: 'Idempotency-Key',
@@ -24,7 +28,12 @@ export class TicketsController {
   })
   @ApiCreatedResponse({
     type: PurchaseResponse,
-    headers: { 'idempotency-replayed': { description: 'true where this is the answer to an earlier request', schema: { type: 'string' } } },
+    headers: {
+      'idempotency-replayed': {
+        description: 'true where this is the answer to an earlier request',
+        schema: { type: 'string' },
+      },
+    },
   })
   @ApiProblems(400, 404, 409, 413, 415, 422)
   async purchaseTickets(
@@ -33,7 +42,11 @@ export class TicketsController {
     @Body() body: PurchaseTicketsDto,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<PurchaseResponse> {
-    const { response, replayed } = await this.tickets.purchase(eventId, body, readIdempotencyKey(idempotencyKey));
+    const { response, replayed } = await this.tickets.purchase(
+      eventId,
+      body,
+      readIdempotencyKey(idempotencyKey),
+    );
     if (replayed) reply.header('idempotency-replayed', 'true');
     return response;
   }

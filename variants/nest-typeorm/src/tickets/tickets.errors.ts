@@ -14,13 +14,20 @@ export class NotEnoughTicketsError extends DomainError {
 
 export class EventStartedError extends DomainError {
   constructor(eventId: string, startsAt: Date) {
-    super('The event has started; its tickets are no longer sold.', 'EVENT_STARTED', { eventId }, { startsAt: startsAt.toISOString() });
+    super(
+      'The event has started; its tickets are no longer sold.',
+      'EVENT_STARTED',
+      { eventId },
+      { startsAt: startsAt.toISOString() },
+    );
   }
 }
 
 export class IdempotencyKeyReusedError extends DomainError {
   constructor(key: string) {
-    super('This Idempotency-Key was used for another request. Use a new key.', 'IDEMPOTENCY_KEY_REUSED', { key });
+    super('This Idempotency-Key was used for another request. Use a new key.', 'IDEMPOTENCY_KEY_REUSED', {
+      key,
+    });
   }
 }
 

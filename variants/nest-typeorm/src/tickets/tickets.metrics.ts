@@ -6,7 +6,9 @@ export const groupSize = meter.createHistogram('tickets.purchase.group.size', {
   advice: { explicitBucketBoundaries: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000] },
 });
 
-export const ticketsSold = meter.createCounter('tickets.sold', { description: 'Tickets sold by this process' });
+export const ticketsSold = meter.createCounter('tickets.sold', {
+  description: 'Tickets sold by this process',
+});
 
 export const refused = meter.createCounter('tickets.purchases.refused', {
   description: 'Purchases that were not granted, by the code of the problem',
@@ -15,6 +17,8 @@ export const refused = meter.createCounter('tickets.purchases.refused', {
 /** Publishes how many purchases wait or are in a transaction. */
 export function observeQueue(depth: () => number): void {
   meter
-    .createObservableGauge('tickets.purchase.queue.depth', { description: 'Purchases that wait or are in a transaction' })
+    .createObservableGauge('tickets.purchase.queue.depth', {
+      description: 'Purchases that wait or are in a transaction',
+    })
     .addCallback((result) => result.observe(depth()));
 }

@@ -66,7 +66,9 @@ export class TicketsRepository {
 
   /** Forgets idempotency keys that were written before `time`. */
   async forgetKeysBefore(time: Date): Promise<number> {
-    const { affected } = await this.dataSource.getRepository(IdempotencyKey).delete({ createdAt: LessThan(time) });
+    const { affected } = await this.dataSource
+      .getRepository(IdempotencyKey)
+      .delete({ createdAt: LessThan(time) });
     return affected ?? 0;
   }
 
@@ -102,7 +104,10 @@ export class TicketsRepository {
 }
 
 /** Read behind the lock, so that a key which another process has just written is seen. */
-async function rememberedAnswers(client: PoolClient, orders: readonly PurchaseOrder[]): Promise<Map<string, RememberedAnswer>> {
+async function rememberedAnswers(
+  client: PoolClient,
+  orders: readonly PurchaseOrder[],
+): Promise<Map<string, RememberedAnswer>> {
   const keys = orders.flatMap(({ idempotency }) => idempotency?.key ?? []);
   if (keys.length === 0) return new Map();
   const { rows } = await client.query<RememberedAnswer & { key: string }>(REMEMBERED_ANSWERS, [keys]);
@@ -112,7 +117,9 @@ async function rememberedAnswers(client: PoolClient, orders: readonly PurchaseOr
 async function writeSales(client: PoolClient, sales: readonly Sale[]): Promise<void> {
   const [first] = sales;
   if (first === undefined) return;
-  const keyed = sales.flatMap(({ order, response }) => (order.idempotency ? [{ ...order.idempotency, response }] : []));
+  const keyed = sales.flatMap(({ order, response }) =>
+    order.idempotency ? [{ ...order.idempotency, response }] : [],
+  );
   const { eventId, createdAt, currency } = first.response;
   await client.query({
     name: 'write-sales',

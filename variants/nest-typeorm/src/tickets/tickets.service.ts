@@ -31,13 +31,19 @@ export class TicketsService implements BeforeApplicationShutdown {
    * @throws EventNotFoundError, EventStartedError, SoldOutError, NotEnoughTicketsError, IdempotencyKeyReusedError
    * @throws QueueFullError, PurchaseTimedOutError where the service has too much to do; nothing was bought
    */
-  async purchase(eventId: string, { quantity, buyer }: PurchaseTicketsDto, idempotencyKey?: string): Promise<GrantedPurchase> {
+  async purchase(
+    eventId: string,
+    { quantity, buyer }: PurchaseTicketsDto,
+    idempotencyKey?: string,
+  ): Promise<GrantedPurchase> {
     const wish = { eventId, quantity, buyerName: buyer.name, buyerEmail: buyer.email };
     try {
       const purchase = await this.queue.submit({
         id: uuidv7(),
         ...wish,
-        ...(idempotencyKey !== undefined && { idempotency: { key: idempotencyKey, fingerprint: fingerprint(wish) } }),
+        ...(idempotencyKey !== undefined && {
+          idempotency: { key: idempotencyKey, fingerprint: fingerprint(wish) },
+        }),
       });
       if (!purchase.replayed) ticketsSold.add(quantity);
       return purchase;

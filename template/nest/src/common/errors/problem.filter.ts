@@ -1,7 +1,14 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import { DomainError } from './domain-error.js';
 import { postgresToDomainError } from './postgres-errors.js';
-import { internalProblem, PROBLEM_JSON, type Problem, retryAfter, statusToProblem, toProblem } from './problem.js';
+import {
+  internalProblem,
+  PROBLEM_JSON,
+  type Problem,
+  retryAfter,
+  statusToProblem,
+  toProblem,
+} from './problem.js';
 
 /** The parts of Fastify's and Express's request and reply that the filter needs. */
 interface HttpRequest {
@@ -57,7 +64,8 @@ function asDomainError(exception: unknown): DomainError | undefined {
   // NestJS hands Fastify's own errors on as the cause of an HttpException.
   const origin = exception instanceof HttpException ? exception.cause : exception;
   // secure-json-parse, which Fastify reads bodies with, throws a plain SyntaxError.
-  if (origin instanceof SyntaxError && 'statusCode' in origin) return FRAMEWORK_ERRORS.FST_ERR_CTP_INVALID_JSON_BODY;
+  if (origin instanceof SyntaxError && 'statusCode' in origin)
+    return FRAMEWORK_ERRORS.FST_ERR_CTP_INVALID_JSON_BODY;
   const code = (origin as { code?: unknown } | null | undefined)?.code;
   return (typeof code === 'string' ? FRAMEWORK_ERRORS[code] : undefined) ?? postgresToDomainError(exception);
 }
@@ -66,6 +74,8 @@ function asDomainError(exception: unknown): DomainError | undefined {
 function clientFaultStatus(exception: unknown): number | undefined {
   if (!(exception instanceof Error)) return undefined;
   const status =
-    exception instanceof HttpException ? exception.getStatus() : (exception as { statusCode?: unknown }).statusCode;
+    exception instanceof HttpException
+      ? exception.getStatus()
+      : (exception as { statusCode?: unknown }).statusCode;
   return typeof status === 'number' && status >= 400 && status < 500 ? status : undefined;
 }

@@ -7,7 +7,10 @@ export function etag(version: number): string {
 
 /** Whether `If-None-Match` names this version (RFC 9110, 13.1.2: weak comparison, `*` for any). */
 export function matchesNone(ifNoneMatch: string | undefined, version: number): boolean {
-  return ifNoneMatch !== undefined && tags(ifNoneMatch).some((tag) => tag === '*' || tag.replace(/^W\//, '') === etag(version));
+  return (
+    ifNoneMatch !== undefined &&
+    tags(ifNoneMatch).some((tag) => tag === '*' || tag.replace(/^W\//, '') === etag(version))
+  );
 }
 
 /**
@@ -17,7 +20,10 @@ export function matchesNone(ifNoneMatch: string | undefined, version: number): b
  */
 export function requiredVersion(ifMatch: string | undefined): number {
   if (ifMatch === undefined) {
-    throw new DomainError('Send If-Match with the ETag that you last read, e.g. If-Match: "3".', 'PRECONDITION_REQUIRED');
+    throw new DomainError(
+      'Send If-Match with the ETag that you last read, e.g. If-Match: "3".',
+      'PRECONDITION_REQUIRED',
+    );
   }
   const version = /^"(\d{1,9})"$/.exec(ifMatch.trim())?.[1];
   if (version === undefined) {

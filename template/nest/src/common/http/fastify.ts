@@ -48,7 +48,15 @@ export async function configureHttp(app: NestFastifyApplication, settings: HttpS
   });
   app.enableCors({
     origin: [...settings.CORS_ORIGINS],
-    exposedHeaders: ['etag', 'idempotency-replayed', 'location', 'ratelimit', 'ratelimit-policy', 'retry-after', 'x-request-id'],
+    exposedHeaders: [
+      'etag',
+      'idempotency-replayed',
+      'location',
+      'ratelimit',
+      'ratelimit-policy',
+      'retry-after',
+      'x-request-id',
+    ],
     maxAge: 600,
   });
   if (settings.MAX_EVENT_LOOP_DELAY_MS > 0) {
@@ -68,14 +76,17 @@ export async function configureHttp(app: NestFastifyApplication, settings: HttpS
     answerInTime(reply, settings.REQUEST_TIMEOUT_MS);
     done();
   });
-  fastify.addHook('preValidation', (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void) => {
-    try {
-      assertJsonDepth(request.body);
-      done();
-    } catch (error) {
-      done(error as Error);
-    }
-  });
+  fastify.addHook(
+    'preValidation',
+    (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void) => {
+      try {
+        assertJsonDepth(request.body);
+        done();
+      } catch (error) {
+        done(error as Error);
+      }
+    },
+  );
   fastify.addHook('onResponse', observeRequest);
 }
 
@@ -86,7 +97,8 @@ export async function configureHttp(app: NestFastifyApplication, settings: HttpS
  */
 function answerInTime(reply: FastifyReply, milliseconds: number): void {
   const timer = setTimeout(() => {
-    if (!reply.sent) reply.send(new DomainError('The request took too long. Its outcome is unknown.', 'HANDLER_TIMEOUT'));
+    if (!reply.sent)
+      reply.send(new DomainError('The request took too long. Its outcome is unknown.', 'HANDLER_TIMEOUT'));
   }, milliseconds);
   reply.raw.once('close', () => clearTimeout(timer));
 }
@@ -101,10 +113,17 @@ function observeRequest(request: FastifyRequest, reply: FastifyReply, done: () =
     'http.response.status_code': status,
     ...(route !== undefined && { 'http.route': route }),
   });
-  if (route !== undefined) trace.getActiveSpan()?.setAttribute('http.route', route).updateName(`${request.method} ${route}`);
+  if (route !== undefined)
+    trace.getActiveSpan()?.setAttribute('http.route', route).updateName(`${request.method} ${route}`);
   const level = status >= 500 ? 'error' : ALWAYS_ANSWERED.test(request.url) ? 'debug' : 'info';
   request.log[level](
-    { method: request.method, path: request.url.split('?', 1)[0], route, status, durationMs: Math.round(reply.elapsedTime * 10) / 10 },
+    {
+      method: request.method,
+      path: request.url.split('?', 1)[0],
+      route,
+      status,
+      durationMs: Math.round(reply.elapsedTime * 10) / 10,
+    },
     'request',
   );
   done();

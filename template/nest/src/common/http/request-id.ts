@@ -1,5 +1,5 @@
-import type { IncomingMessage } from 'node:http';
 import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 
 const WELL_FORMED = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 

@@ -13,7 +13,10 @@ const WELL_FORMED = new RegExp(IDEMPOTENCY_KEY_PATTERN);
 export function readIdempotencyKey(header: string | undefined): string | undefined {
   if (header !== undefined && !WELL_FORMED.test(header)) {
     throw new ValidationError([
-      { pointer: '/idempotency-key', message: 'Idempotency-Key must be 1 to 255 printable ASCII characters without spaces' },
+      {
+        pointer: '/idempotency-key',
+        message: 'Idempotency-Key must be 1 to 255 printable ASCII characters without spaces',
+      },
     ]);
   }
   return header;

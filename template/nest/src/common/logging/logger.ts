@@ -16,6 +16,8 @@ export function createLogger(config: { readonly LOG_LEVEL: string; readonly NODE
       const span = trace.getActiveSpan()?.spanContext();
       return span === undefined ? {} : { traceId: span.traceId, spanId: span.spanId };
     },
-    ...(config.NODE_ENV === 'development' && { transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname', singleLine: true } } }),
+    ...(config.NODE_ENV === 'development' && {
+      transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname', singleLine: true } },
+    }),
   });
 }

@@ -22,7 +22,9 @@ export function decodeCursor(text: string): Cursor {
   const [iso = '', id = '', ...rest] = Buffer.from(text, 'base64url').toString().split(' ');
   const time = new Date(iso);
   if (rest.length > 0 || Number.isNaN(time.getTime()) || time.toISOString() !== iso || !UUID.test(id)) {
-    throw new ValidationError([{ pointer: '/cursor', message: 'cursor must be the nextCursor of an earlier page' }]);
+    throw new ValidationError([
+      { pointer: '/cursor', message: 'cursor must be the nextCursor of an earlier page' },
+    ]);
   }
   return { time, id };
 }

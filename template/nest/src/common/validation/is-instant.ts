@@ -10,7 +10,10 @@ export function IsInstant(validationOptions?: ValidationOptions): PropertyDecora
       name: 'isInstant',
       validator: {
         validate: (value: unknown) =>
-          typeof value === 'string' && YEAR.test(value) && isRFC3339(value) && !Number.isNaN(Date.parse(value)),
+          typeof value === 'string' &&
+          YEAR.test(value) &&
+          isRFC3339(value) &&
+          !Number.isNaN(Date.parse(value)),
         defaultMessage: buildMessage(
           (prefix) => `${prefix}$property must be a date and time with a zone, e.g. 2030-05-01T19:30:00Z`,
           validationOptions,

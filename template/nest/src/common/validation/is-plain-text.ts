@@ -8,7 +8,10 @@ const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/;
  * A string of well-formed Unicode without control characters. A lone surrogate would be stored as U+FFFD, which is
  * not what the client sent, so it is refused.
  */
-export function IsPlainText(options: { min: number; max: number }, validationOptions?: ValidationOptions): PropertyDecorator {
+export function IsPlainText(
+  options: { min: number; max: number },
+  validationOptions?: ValidationOptions,
+): PropertyDecorator {
   return ValidateBy(
     {
       name: 'isPlainText',

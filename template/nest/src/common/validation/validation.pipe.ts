@@ -10,7 +10,8 @@ export function createValidationPipe(): ValidationPipe {
     forbidNonWhitelisted: true,
     forbidUnknownValues: true,
     validationError: { target: false, value: false },
-    exceptionFactory: (violations) => new ValidationError(violations.flatMap((violation) => faults(violation, ''))),
+    exceptionFactory: (violations) =>
+      new ValidationError(violations.flatMap((violation) => faults(violation, ''))),
   });
 }
 

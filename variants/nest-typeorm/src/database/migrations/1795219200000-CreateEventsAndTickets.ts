@@ -27,7 +27,9 @@ export class CreateEventsAndTickets1795219200000 implements MigrationInterface {
         CONSTRAINT "CHK_events_price" CHECK (price >= 0)
       ) WITH (fillfactor = 50)`);
     await queryRunner.query(`CREATE INDEX "IDX_events_starts_at" ON "events" ("starts_at", "id")`);
-    await queryRunner.query(`CREATE INDEX "IDX_events_available" ON "events" ("starts_at", "id") WHERE NOT sold_out`);
+    await queryRunner.query(
+      `CREATE INDEX "IDX_events_available" ON "events" ("starts_at", "id") WHERE NOT sold_out`,
+    );
     await queryRunner.query(
       `CREATE INDEX "IDX_events_search" ON "events" USING gin (to_tsvector('simple', name || ' ' || venue))`,
     );
@@ -63,7 +65,9 @@ export class CreateEventsAndTickets1795219200000 implements MigrationInterface {
         "created_at" TIMESTAMP(3) WITH TIME ZONE NOT NULL DEFAULT now(),
         CONSTRAINT "PK_idempotency_keys" PRIMARY KEY ("key")
       )`);
-    await queryRunner.query(`CREATE INDEX "IDX_idempotency_keys_created_at" ON "idempotency_keys" ("created_at")`);
+    await queryRunner.query(
+      `CREATE INDEX "IDX_idempotency_keys_created_at" ON "idempotency_keys" ("created_at")`,
+    );
   }
 
   async down(): Promise<void> {

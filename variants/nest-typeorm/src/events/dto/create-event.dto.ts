@@ -23,7 +23,12 @@ export class CreateEventDto {
   @IsPlainText({ min: 1, max: 200 })
   readonly venue!: string;
 
-  @ApiProperty({ type: String, format: 'date-time', example: '2030-05-01T19:30:00Z', description: 'with a time zone; years 2000 to 2999' })
+  @ApiProperty({
+    type: String,
+    format: 'date-time',
+    example: '2030-05-01T19:30:00Z',
+    description: 'with a time zone; years 2000 to 2999',
+  })
   @IsInstant()
   readonly startsAt!: string;
 
@@ -33,7 +38,13 @@ export class CreateEventDto {
   @Max(MAX_CAPACITY)
   readonly capacity!: number;
 
-  @ApiProperty({ type: 'integer', minimum: 0, maximum: MAX_PRICE, example: 4_500, description: 'of one ticket, in minor units (cents)' })
+  @ApiProperty({
+    type: 'integer',
+    minimum: 0,
+    maximum: MAX_PRICE,
+    example: 4_500,
+    description: 'of one ticket, in minor units (cents)',
+  })
   @IsInt()
   @Min(0)
   @Max(MAX_PRICE)

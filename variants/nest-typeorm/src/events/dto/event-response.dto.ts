@@ -43,9 +43,36 @@ export class EventResponse {
   readonly updatedAt!: Date;
 
   static of(event: Event): EventResponse {
-    const { id, name, description, venue, startsAt, capacity, sold, price, currency, version, createdAt, updatedAt } = event;
+    const {
+      id,
+      name,
+      description,
+      venue,
+      startsAt,
+      capacity,
+      sold,
+      price,
+      currency,
+      version,
+      createdAt,
+      updatedAt,
+    } = event;
     const available = capacity - sold;
-    return { id, name, description, venue, startsAt, capacity, sold, available, price, currency, version, createdAt, updatedAt };
+    return {
+      id,
+      name,
+      description,
+      venue,
+      startsAt,
+      capacity,
+      sold,
+      available,
+      price,
+      currency,
+      version,
+      createdAt,
+      updatedAt,
+    };
   }
 }
 

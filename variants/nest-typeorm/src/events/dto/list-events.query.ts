@@ -22,7 +22,11 @@ export class ListEventsQuery extends PageQuery {
   @IsBoolean()
   readonly available?: boolean;
 
-  @ApiPropertyOptional({ minLength: 1, maxLength: 100, description: 'beginnings of words in the name or the venue; all must occur' })
+  @ApiPropertyOptional({
+    minLength: 1,
+    maxLength: 100,
+    description: 'beginnings of words in the name or the venue; all must occur',
+  })
   @IsOptional()
   @IsPlainText({ min: 1, max: 100 })
   readonly q?: string;

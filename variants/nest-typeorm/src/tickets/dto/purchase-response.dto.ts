@@ -11,7 +11,11 @@ export class PurchaseResponse {
   @ApiProperty({ type: 'integer' })
   readonly quantity!: number;
 
-  @ApiProperty({ type: 'array', items: { type: 'integer' }, description: 'the seats, unique within the event' })
+  @ApiProperty({
+    type: 'array',
+    items: { type: 'integer' },
+    description: 'the seats, unique within the event',
+  })
   readonly ticketNumbers!: number[];
 
   @ApiProperty({ type: 'integer', description: 'in minor units of the currency' })

@@ -1,0 +1,343 @@
+"""scripts/dev.mjs: the development loop, round a ten-line service with a real compiler and a real database."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import re
+import signal
+import socket
+import stat
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from .conftest import PATIENCE, MakeService, Service, wait_for
+
+TSCONFIG = {
+    "compilerOptions": {
+        "rootDir": "src",
+        "outDir": "dist",
+        "tsBuildInfoFile": "dist/.tsbuildinfo",
+        "incremental": True,
+        "target": "es2024",
+        "module": "nodenext",
+        "strict": True,
+        "types": ["node"],
+    },
+    "include": ["src"],
+}
+MAIN = """
+import { createServer } from 'node:http';
+
+const greeting: string = 'first';
+const { DATABASE_URL, NODE_ENV, HOST, PORT, LOOK } = process.env;
+const server = createServer((request, response) => {
+  if (request.url === '/health/ready') return response.end('{}');
+  if (request.url === '/crash') process.exit(9);
+  response.end(JSON.stringify({ greeting, pid: process.pid, DATABASE_URL, NODE_ENV, HOST, LOOK }));
+});
+server.listen(Number(PORT), HOST);
+process.on('SIGTERM', () => server.close(() => console.log('drained')));
+"""
+PREPARE = """
+if (!process.env.MIGRATION_DATABASE_URL) throw new Error('no owner');
+console.log('prepared');
+"""
+DEV = {
+    "compile": ["node_modules/typescript/bin/tsc", "--watch", "--preserveWatchOutput"],
+    "prepare": ["dist/prepare.js"],
+    "start": ["dist/main.js"],
+}
+
+
+class Loop:
+    """A running dev.mjs."""
+
+    def __init__(self, service: Service, port: int, **env: str) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.process = service.start(script="dev", PORT=str(port), **env)
+        self.lines: list[str] = []
+        self.unread: queue.Queue[str] = queue.Queue()
+        self.readers = [
+            threading.Thread(target=self._read, args=[stream], daemon=True)
+            for stream in (self.process.stdout, self.process.stderr)
+        ]
+        for reader in self.readers:
+            reader.start()
+
+    def _read(self, stream: Iterator[str]) -> None:
+        for line in stream:
+            self.lines.append(line)
+            self.unread.put(line)
+
+    def expect(self, pattern: str) -> str:
+        """Waits for a line that was not looked at yet."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            try:
+                line = self.unread.get(timeout=0.1)
+            except queue.Empty:
+                if self.process.poll() is not None and not any(reader.is_alive() for reader in self.readers):
+                    break
+                continue
+            if re.search(pattern, line):
+                return line
+        pytest.fail(f"no {pattern!r} in:\n{''.join(self.lines)}")
+
+    def get(self, path: str = "/") -> dict[str, object]:
+        with urllib.request.urlopen(self.url + path, timeout=5) as response:  # noqa: S310
+            answer: dict[str, object] = json.load(response)
+            return answer
+
+    def greets(self, greeting: str) -> Callable[[], bool]:
+        def check() -> bool:
+            try:
+                return self.get()["greeting"] == greeting
+            except OSError:
+                return False
+
+        return check
+
+    def end(self, by: signal.Signals = signal.SIGINT) -> int:
+        self.process.send_signal(by)
+        code = self.process.wait(timeout=60)
+        for reader in self.readers:
+            reader.join(timeout=10)
+        return code
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number: int = probe.getsockname()[1]
+        return number
+
+
+def furnish(service: Service) -> Service:
+    service.configure(dev=DEV)
+    service.write("tsconfig.json", json.dumps(TSCONFIG))
+    service.write("src/main.ts", MAIN)
+    service.write("src/prepare.ts", PREPARE)
+    return service
+
+
+@pytest.fixture
+def app(service: Service) -> Service:
+    return furnish(service)
+
+
+@pytest.fixture
+def anyones_app(anyones_service: Service) -> Service:
+    return furnish(anyones_service)
+
+
+class TestEnvFile:
+    EXAMPLE = "# The port.\nPORT=3100\nLOOK=<secret>\nOTHER=<secret>\nNOTE=a <secret> in a text\n"
+
+    def test_is_written_once_with_fresh_secrets_for_its_owner_alone(self, app: Service) -> None:
+        app.write(".env.example", self.EXAMPLE)
+        result = app.run("--env-only", script="dev")
+        assert result.returncode == 0, result.stderr
+        file = app.path / ".env"
+        text = file.read_text()
+        secrets = re.findall(r"^(?:LOOK|OTHER)=dev_([0-9a-f]{64})$", text, re.MULTILINE)
+        assert len(set(secrets)) == 2
+        assert text.startswith("# The port.\nPORT=3100\n")
+        assert text.endswith("NOTE=a <secret> in a text\n")
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert app.run("--env-only", script="dev").returncode == 0
+        assert file.read_text() == text
+        assert not (app.path / ".data").exists()
+
+    def test_gives_way_to_the_environment(self, app: Service, port: int) -> None:
+        app.write(".env", "PORT=1\nLOOK=file\nNODE_ENV=test\n")
+        loop = Loop(app, port, LOOK="environment")
+        loop.expect("is ready after")
+        answer = loop.get()
+        assert (answer["LOOK"], answer["NODE_ENV"], answer["HOST"]) == ("environment", "test", "127.0.0.1")
+        assert loop.end() == 0
+
+
+class TestLoop:
+    def test_serves_tells_the_urls_and_leaves_no_process(self, anyones_app: Service, port: int) -> None:
+        loop = Loop(anyones_app, port)
+        loop.expect("prepared")
+        loop.expect(r"ticket-shop is ready after \d+\.\d s")
+        loop.expect(f"http://127.0.0.1:{port}$")
+        loop.expect(f"http://127.0.0.1:{port}/docs")
+        shown = loop.expect("postgres://ticket_shop_app:").split()[-1]
+        answer = loop.get()
+        assert (answer["DATABASE_URL"], answer["NODE_ENV"]) == (shown, "development")
+        assert loop.end() == 0
+        assert "drained\n" in loop.lines
+        assert anyones_app.processes() == {}
+
+    @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+    def test_leaves_no_process_however_it_ends(self, app: Service, port: int, by: signal.Signals) -> None:
+        loop = Loop(app, port)
+        loop.expect("is ready after")
+        assert loop.end(by) == (-signal.SIGKILL if by == signal.SIGKILL else 0)
+        app.wait_until_nothing_runs()
+
+    @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGKILL])
+    def test_leaves_no_process_when_it_ends_while_starting(self, app: Service, port: int, by: signal.Signals) -> None:
+        loop = Loop(app, port)
+        wait_for(lambda: any("initdb" in command for command in app.processes().values()))
+        loop.end(by)
+        app.wait_until_nothing_runs()
+
+    def test_restarts_after_a_change_and_not_without_one(self, app: Service, port: int) -> None:
+        loop = Loop(app, port)
+        loop.expect("is ready after")
+        pid = loop.get()["pid"]
+        stamp = app.path / ".data" / "compiled"
+        compiled = stamp.read_text()
+        app.write("src/main.ts", MAIN + "\n// a comment")
+        app.write("src/main.ts", MAIN)
+        wait_for(lambda: stamp.exists() and stamp.read_text() not in ("", compiled))
+        app.write("src/main.ts", MAIN.replace("first", "second"))
+        wait_for(loop.greets("second"))
+        assert loop.get()["pid"] != pid
+        assert len([command for command in app.processes().values() if "dist/main.js" in command]) == 1
+        assert loop.end() == 0
+
+    def test_keeps_the_last_good_build_running_while_there_are_errors(self, app: Service, port: int) -> None:
+        loop = Loop(app, port)
+        loop.expect("is ready after")
+        app.write("src/main.ts", MAIN.replace("'first'", "42"))
+        loop.expect(r"src/main\.ts.*TS2322")
+        loop.expect("keeps running as it was")
+        assert loop.get()["greeting"] == "first"
+        app.write("src/main.ts", MAIN.replace("first", "third"))
+        wait_for(loop.greets("third"))
+        assert loop.end() == 0
+
+    def test_waits_for_a_first_build_without_errors(self, app: Service, port: int) -> None:
+        app.write("src/main.ts", MAIN.replace("'first'", "42"))
+        loop = Loop(app, port)
+        loop.expect("starts when this is mended")
+        app.write("src/main.ts", MAIN)
+        loop.expect("is ready after")
+        assert loop.get()["greeting"] == "first"
+        assert loop.end() == 0
+
+    def test_starts_again_after_a_crash_and_a_change(self, app: Service, port: int) -> None:
+        loop = Loop(app, port)
+        loop.expect("is ready after")
+        with pytest.raises((urllib.error.URLError, ConnectionError)):
+            loop.get("/crash")
+        loop.expect(r"has ended \(code 9\)")
+        app.write("src/main.ts", MAIN.replace("first", "second"))
+        wait_for(loop.greets("second"))
+        assert loop.end() == 0
+
+    def test_uses_the_last_build_at_once_where_nothing_has_changed(self, app: Service, port: int) -> None:
+        loop = Loop(app, port)
+        loop.expect("is ready after")
+        assert loop.end() == 0
+        # A compiler that never finishes: only the last build can serve.
+        app.write("never.mjs", "setInterval(() => {}, 1000);")
+        package_json = app.path / "package.json"
+        times = package_json.stat()
+        app.configure(dev=DEV | {"compile": ["never.mjs"]})
+        os.utime(package_json, ns=(times.st_atime_ns, times.st_mtime_ns))
+        loop = Loop(app, port)
+        loop.expect("is ready after")
+        assert loop.end() == 0
+
+    def test_compiles_before_it_serves_what_was_changed_meanwhile(self, app: Service, port: int) -> None:
+        loop = Loop(app, port)
+        loop.expect("is ready after")
+        assert loop.end() == 0
+        app.write("src/main.ts", MAIN.replace("first", "second"))
+        loop = Loop(app, port)
+        loop.expect("is ready after")
+        assert loop.get()["greeting"] == "second"
+        assert loop.end() == 0
+
+    def test_shares_its_servers_with_commands(self, app: Service, port: int) -> None:
+        loop = Loop(app, port)
+        loop.expect("is ready after")
+        result = app.run("--", "sh", "-c", "echo $DATABASE_URL")
+        assert result.stdout.strip() == loop.get()["DATABASE_URL"]
+        assert loop.end() == 0
+
+
+class TestMistake:
+    def test_a_port_in_use_is_named_with_what_to_do(self, app: Service, port: int) -> None:
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", port))
+            other.listen()
+            result = app.run(script="dev", PORT=str(port))
+        assert result.returncode == 1
+        assert f"Port {port} is in use" in result.stderr
+        assert "PORT=" in result.stderr
+        assert not (app.path / ".data").exists()
+
+    @pytest.mark.parametrize("value", ["abc", "0", "65536", "-1", "3000.5"])
+    def test_a_port_that_is_none_is_named(self, app: Service, value: str) -> None:
+        result = app.run(script="dev", PORT=value)
+        assert result.returncode == 1
+        assert f'PORT is "{value}"' in result.stderr
+
+    def test_an_unknown_option_changes_nothing(self, app: Service) -> None:
+        app.write(".env.example", "LOOK=<secret>\n")
+        result = app.run("--nope", script="dev")
+        assert result.returncode == 2
+        assert result.stderr.startswith("--nope: no such option")
+        assert not (app.path / ".env").exists()
+
+    def test_a_failed_preparation_ends_it(self, app: Service, port: int) -> None:
+        app.write("src/prepare.ts", "throw new Error('migration failed');")
+        result = app.run(script="dev", PORT=str(port))
+        assert result.returncode == 1
+        assert "migration failed" in result.stderr
+        assert "could not be prepared by: node dist/prepare.js" in result.stderr
+        assert app.processes() == {}
+
+    def test_a_missing_step_in_package_json_is_named(self, app: Service) -> None:
+        app.configure(dev={"compile": []})
+        result = app.run(script="dev")
+        assert result.returncode == 1
+        assert '"dev": { "prepare": [...] }' in result.stderr
+
+    def test_no_database_to_be_had_ends_it(self, make_service: MakeService, port: int) -> None:
+        service = furnish(make_service())
+        compiler = service.write("idle.mjs", "setInterval(() => {}, 1000);")
+        service.configure(dev=DEV | {"compile": [str(compiler)]})
+        (service.path / "node_modules").unlink()
+        result = service.run(script="dev", PORT=str(port))
+        assert result.returncode == 1
+        assert "docker compose up -d" in result.stderr
+        assert service.processes() == {}
+
+
+def test_ctrl_c_in_a_terminal_ends_it_in_order(app: Service, port: int) -> None:
+    """The whole foreground group gets SIGINT, as from a terminal."""
+    command = [str(app.node), "scripts/dev.mjs"]
+    process = subprocess.Popen(
+        command,
+        cwd=app.path,
+        env=app.env(PORT=str(port)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout
+    for line in process.stdout:
+        if "Ctrl-C stops everything" in line:
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "drained" in output
+    assert app.processes() == {}
