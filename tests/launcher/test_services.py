@@ -140,7 +140,7 @@ class TestStart:
         cluster = service.path / ".data" / "postgres" / "cluster"
         try:
             for _ in range(2):
-                assert service.ask("SELECT 1 AS one", TMPDIR="/tmp") == {"one": 1}
+                assert service.ask("SELECT 1 AS one", TMPDIR="/tmp") == {"one": 1}  # noqa: S108 - the point of the test
             assert service.ask("SELECT 1 AS one", "--ephemeral") == {"one": 1}
             assert cluster.is_symlink()
         finally:

@@ -1,0 +1,60 @@
+# Each target sets up what it needs (.venv, .toolchain) by itself and reuses what is there.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help new try test lint format render regenerate bench mutants env clean
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+READY := .venv/.ready
+TOOLS := $(BIN)/python -m tools
+# Answers come from the command line (make new VARIANT=...) as they are, spaces and quotes included.
+export DEST VARIANT DATA WATCH TESTS
+
+help: ## what there is
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+new: $(READY) ## a new service; asks, or: make new DEST=../shop VARIANT=nest-typeorm DATA="kubernetes=true ci=gitlab"
+	@$(TOOLS) new --dest "$$DEST" --variant "$$VARIANT" --data "$$DATA"
+
+try: $(READY) ## a service running in a scratch folder: make try VARIANT=nest-typeorm (Ctrl-C ends it)
+	@$(TOOLS) try --variant "$$VARIANT" --data "$$DATA"
+
+test: lint ## everything is proven; part of it: make test TESTS="tests/test_questions.py -k slug"
+	$(BIN)/pytest $(TESTS)
+
+lint: $(READY) ## Python, YAML and the templates' own rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/yamllint --strict copier.yml .pre-commit-config.yaml
+
+format: $(READY) ## Python, formatted
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+render: $(READY) ## every variant with its defaults under .render/; VARIANT=x WATCH=1 renders again on change
+	@$(TOOLS) render --variant "$$VARIANT" --watch "$$WATCH"
+
+regenerate: $(READY) ## lockfiles and OpenAPI documents of the variants, after a change of package.json or the API
+	@$(TOOLS) regenerate --variant "$$VARIANT"
+
+bench: $(READY) ## the figures of the README, measured here
+	@$(TOOLS) bench --variant "$$VARIANT"
+
+mutants: $(READY) ## each check of the scorecard fails on its sabotaged service
+	@$(BIN)/python -m tests.mutants $(MUTANTS)
+
+env: $(READY) ## prints the line for a shell that puts the pinned Node 24, npm and Bun first on PATH
+	@$(TOOLS) env
+
+clean: ## removes what the targets above have made
+	rm -rf .venv .toolchain .render .try
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { echo "Python 3.11 or newer is needed, and python3 is not: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	@echo "Setting up .venv (a minute, once) ..." >&2
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check pip==26.3
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group dev
+	@touch $@

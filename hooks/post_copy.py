@@ -1,0 +1,163 @@
+"""What `make new` does after the copy: `.env`, a first commit, installed packages.
+
+    python hooks/post_copy.py FOLDER [--path DIR]
+
+Standard library only. Each step can be repeated, changes nothing that is there, and says what it did, or what it left
+out and the command that does it later. The exit code is 0 then too: the service is complete without it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+_INSTALL_TIMEOUT_SECONDS = 600
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="a freshly copied service")
+    parser.add_argument(
+        "--path", default="", help="a folder whose programs (node, npm, bun) are used before those on PATH"
+    )
+    arguments = parser.parse_args(argv)
+    service: Path = arguments.folder.resolve()
+    if not (service / "package.json").is_file() or not (service / ".copier-answers.yml").is_file():
+        print(f"error: {service} is not a service that Plinth wrote (no package.json, no .copier-answers.yml).")
+        return 2
+    problem = node_problem(service)
+    if arguments.path:
+        os.environ["PATH"] = os.pathsep.join([arguments.path, os.environ.get("PATH", os.defpath)])
+    write_env(service)
+    commit(service)
+    install(service)
+    say_next(service, problem, arguments.path)
+    return 0
+
+
+def write_env(service: Path) -> None:
+    """`.env` with fresh secrets, by the service's own script, which the first `dev` would run too."""
+    if (service / ".env").exists():
+        return say(".env: it is there, and stays as it is.")
+    script = service / "scripts" / "dev.mjs"
+    result = run(service, runtime(service), str(script.relative_to(service)), "--env-only")
+    if result is None or result.returncode != 0:
+        return say(
+            f".env: left out ({reason(result, runtime(service))}). The first `{manager(service)} run dev` writes it."
+        )
+    return say(".env: written, with fresh secrets.")
+
+
+def commit(service: Path) -> None:
+    """A repository with a first commit, which `copier update` needs; never in or over an existing one."""
+    by_hand = f"cd {shlex.quote(str(service))} && git init -b main && git add -A && git commit -m 'Start from Plinth'"
+    if shutil.which("git") is None:
+        return say(f"git: left out (git is not installed). Later: {by_hand}")
+    inside = run(service, "git", "rev-parse", "--is-inside-work-tree")
+    if inside is not None and inside.returncode == 0:
+        return say("git: the folder is in a repository already, which stays as it is.")
+    for command in (
+        ["git", "init", "--quiet", "--initial-branch=main"],
+        ["git", "add", "--all"],
+        ["git", "commit", "--quiet", "--message", "Start from Plinth"],
+    ):
+        result = run(service, *command)
+        if result is None or result.returncode != 0:
+            shutil.rmtree(service / ".git", ignore_errors=True)  # made a moment ago, and of no use half done
+            return say(f"git: left out ({reason(result, 'git')}). Later: {by_hand}")
+    return say("git: a repository with a first commit.")
+
+
+def install(service: Path) -> None:
+    """The dependencies, as the lockfile has them."""
+    tool = manager(service)
+    by_hand = f"cd {shlex.quote(str(service))} && {tool} install"
+    if (service / "node_modules").exists():
+        return say("packages: they are there, and stay as they are.")
+    if shutil.which(tool) is None:
+        return say(f"packages: left out ({tool} is not installed). Later: {by_hand}")
+    say(f"packages: {tool} installs them ...")
+    options = ["--no-audit", "--no-fund", "--fetch-retries=1"] if tool == "npm" else ["--frozen-lockfile"]
+    result = run(service, tool, "ci" if tool == "npm" else "install", *options)
+    if result is None or result.returncode != 0:
+        shutil.rmtree(service / "node_modules", ignore_errors=True)
+        return say(f"packages: left out ({reason(result, tool)}). Later: {by_hand}")
+    return say("packages: installed.")
+
+
+def say_next(service: Path, problem: str, path: str) -> None:
+    """The next commands; first how to get the right Node, where the user's own will not do."""
+    tool = manager(service)
+    start = f"{tool} run dev" if (service / "node_modules").exists() else f"{tool} install && {tool} run dev"
+    lines = [f"cd {shlex.quote(str(service))}", start]
+    if problem:
+        say(problem + (" This shell gets a new enough one by the first line below." if path else ""))
+        if path:
+            lines.insert(0, f'export PATH={shlex.quote(path)}:"$PATH"')
+    print("\nNext:\n\n" + "\n".join(f"    {line}" for line in lines) + "\n", flush=True)
+
+
+def node_problem(service: Path) -> str:
+    """What is wrong with the Node on PATH, or nothing."""
+    if runtime(service) != "node":
+        return ""
+    result = run(service, "node", "--version")
+    found = result.stdout.strip() if result is not None else ""
+    match = re.match(r"v(\d+)\.(\d+)", found)
+    least = re.search(r"(\d+)(?:\.(\d+))?", wanted(service))
+    if match and least and (int(match[1]), int(match[2])) >= (int(least[1]), int(least[2] or 0)):
+        return ""
+    return f"node: the service needs Node {wanted(service)}, and the one on PATH is {found or 'missing'}."
+
+
+def wanted(service: Path) -> str:
+    engines = json.loads((service / "package.json").read_text(encoding="utf-8")).get("engines", {})
+    return str(engines.get("node", ">=24"))
+
+
+def manager(service: Path) -> str:
+    return "bun" if (service / "bun.lock").exists() else "npm"
+
+
+def runtime(service: Path) -> str:
+    return "bun" if manager(service) == "bun" else "node"
+
+
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str] | None:
+    """Runs a program; None if it is not installed or takes for ever."""
+    try:
+        return subprocess.run(
+            command,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=_INSTALL_TIMEOUT_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+
+
+def reason(result: subprocess.CompletedProcess[str] | None, program: str) -> str:
+    """Why a program failed, in one line."""
+    if result is None:
+        return f"{program} is not installed or did not end"
+    lines = [line.strip() for line in (result.stderr or result.stdout).splitlines() if line.strip()]
+    telling = [line for line in lines if re.search(r"error|fatal|unable|identity|tell me", line, re.IGNORECASE)]
+    return (telling or lines or [f"{program} ended with {result.returncode}"])[0]
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

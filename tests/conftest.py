@@ -1,0 +1,62 @@
+"""Rendered, installed and built services that the tests share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tools import VARIANTS
+from tools.install import install
+from tools.render import render
+from tools.toolchain import environment
+
+Rendered = Callable[..., Path]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def toolchain_env() -> Iterator[dict[str, str]]:
+    """The pinned Node and npm, first on PATH for everything that the tests start."""
+    before = os.environ["PATH"]
+    changed = environment()
+    os.environ["PATH"] = changed["PATH"]
+    yield changed
+    os.environ["PATH"] = before
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
+    """Renders a variant with some answers into a folder of its own."""
+
+    def make(variant: str, **answers: object) -> Path:
+        return render(variant, tmp_path_factory.mktemp(variant) / "service", answers)
+
+    return make
+
+
+@pytest.fixture(scope="session", params=VARIANTS)
+def service(request: pytest.FixtureRequest, rendered: Rendered) -> Path:
+    """Each variant with its defaults and its packages. Tests read it and run its scripts; they change no file of it."""
+    folder = rendered(request.param)
+    install(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def built_service(service: Path) -> Path:
+    """The same after `npm run build`."""
+    run(service, "npm", "run", "build")
+    return service
+
+
+def run(folder: Path, *command: str, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command of a service, and shows what it said where it fails."""
+    result = subprocess.run(
+        command, cwd=folder, env=os.environ | env, capture_output=True, text=True, check=False, timeout=900
+    )
+    if check and result.returncode != 0:
+        pytest.fail(f"`{' '.join(command)}` ended with {result.returncode}:\n{result.stdout}\n{result.stderr}")
+    return result
