@@ -16,8 +16,19 @@ export function createLogger(config: { readonly LOG_LEVEL: string; readonly NODE
       const span = trace.getActiveSpan()?.spanContext();
       return span === undefined ? {} : { traceId: span.traceId, spanId: span.spanId };
     },
-    ...(config.NODE_ENV === 'development' && {
-      transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname', singleLine: true } },
-    }),
+    ...(config.NODE_ENV === 'development' &&
+      isInstalled('pino-pretty') && {
+        transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname', singleLine: true } },
+      }),
   });
+}
+
+/** The image has no development dependencies, and may still be run with NODE_ENV=development, as compose.yaml does. */
+function isInstalled(name: string): boolean {
+  try {
+    import.meta.resolve(name);
+    return true;
+  } catch {
+    return false;
+  }
 }
