@@ -30,7 +30,11 @@ def main(argv: list[str]) -> int:
     arguments = parser.parse_args(argv)
     service: Path = arguments.folder.resolve()
     if not (service / "package.json").is_file() or not (service / ".copier-answers.yml").is_file():
-        print(f"error: {service} is not a service that Plinth wrote (no package.json, no .copier-answers.yml).")
+        print(
+            f"error: {service} is not a service that Plinth wrote (it needs package.json and .copier-answers.yml).\n"
+            "Give the folder of one, for example: python hooks/post_copy.py ../ticket-shop",
+            file=sys.stderr,
+        )
         return 2
     problem = node_problem(service)
     if arguments.path:
@@ -58,11 +62,11 @@ def write_env(service: Path) -> None:
 def commit(service: Path) -> None:
     """A repository with a first commit, which `copier update` needs; never in or over an existing one."""
     by_hand = f"cd {shlex.quote(str(service))} && git init -b main && git add -A && git commit -m 'Start from Plinth'"
+    # Looked for by hand: git itself denies a repository that belongs to another user.
+    if any((folder / ".git").exists() for folder in (service, *service.parents)):
+        return say("git: the folder is in a repository already, which stays as it is.")
     if shutil.which("git") is None:
         return say(f"git: left out (git is not installed). Later: {by_hand}")
-    inside = run(service, "git", "rev-parse", "--is-inside-work-tree")
-    if inside is not None and inside.returncode == 0:
-        return say("git: the folder is in a repository already, which stays as it is.")
     for command in (
         ["git", "init", "--quiet", "--initial-branch=main"],
         ["git", "add", "--all"],

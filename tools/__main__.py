@@ -24,6 +24,8 @@ def main(argv: list[str]) -> int:
     command = commands.add_parser("check", help="the templates parse and render")
     command.add_argument("files", nargs="*", help="ignored: a change anywhere may break any variant")
     commands.add_parser("env", help="the line that puts the pinned Node, npm and Bun first on PATH")
+    command = commands.add_parser("bench", help="the variants' own benchmarks")
+    command.add_argument("--variant", default="")
     command = commands.add_parser("regenerate", help="lockfiles and OpenAPI documents of variants, from their sources")
     command.add_argument("--variant", default="")
     arguments = parser.parse_args(argv)
@@ -38,7 +40,7 @@ def main(argv: list[str]) -> int:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from tools import check, new, regenerate, render, toolchain
+    from tools import bench, check, new, regenerate, render, toolchain
 
     if arguments.command == "env":
         print(toolchain.shell_line())
@@ -53,11 +55,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.command == "try":
         if not arguments.variant:
             raise ToolError(f"Which variant? For example: make try VARIANT={VARIANTS[0]}")
-        return new.try_out(arguments.variant, ROOT / ".try", arguments.data)
+        return new.try_out(arguments.variant, arguments.data)
     variants = (new.check_variant(arguments.variant),) if arguments.variant else VARIANTS
     if arguments.command == "regenerate":
         for variant in variants:
             regenerate.regenerate(variant)
+        return 0
+    if arguments.command == "bench":
+        for variant in variants:
+            bench.bench(variant)
         return 0
     folder = ROOT / ".render"
     for variant in variants:

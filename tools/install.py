@@ -23,11 +23,13 @@ def install(service: Path) -> None:
         return
     key = hashlib.sha256(b"".join(_without_name(service / name) for name in ("package.json", "package-lock.json")))
     source = _provide(service, _STORE / key.hexdigest()[:16])
+    draft = service / f".node_modules-{os.getpid()}"  # complete, or not there
     try:
-        shutil.copytree(source / "node_modules", target, symlinks=True, copy_function=os.link)
+        shutil.copytree(source / "node_modules", draft, symlinks=True, copy_function=os.link)
     except OSError:  # another file system
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(source / "node_modules", target, symlinks=True)
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.copytree(source / "node_modules", draft, symlinks=True)
+    draft.rename(target)
 
 
 def _without_name(manifest: Path) -> bytes:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import difflib
+import http.client
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from pathlib import Path
 
 import yaml
 from copier import run_copy
-from copier.errors import CopierError
+from copier.errors import CopierAnswersInterrupt, CopierError
 
 from tools import ROOT, VARIANTS, ToolError
 from tools.install import install
@@ -22,6 +27,9 @@ from tools.render import render
 from tools.toolchain import bin_folder, environment
 
 Answers = Mapping[str, object]
+
+_EXAMPLES = {"nest-typeorm": "curl '{url}/events?available=true&limit=3'"}
+"""A request that shows what a variant is about."""
 
 
 def questions() -> dict[str, dict[str, object]]:
@@ -43,17 +51,34 @@ def parse_answers(text: str) -> dict[str, object]:
         if not equals:
             raise ToolError(f"DATA: {word!r} has no value. Write name=value, for example: kubernetes=true")
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
-            raise ToolError(f"DATA: there is no question {name!r}; {hint}")
-        is_text = known[name]["type"] == "str" and not known[name].get("multiselect")
-        answers[name] = value if is_text else yaml.safe_load(value)
+            raise ToolError(f"DATA: there is no question {name!r}; {_hint(name, known)}")
+        answers[name] = _parse_value(name, value, known[name])
     return answers
 
 
+def _parse_value(name: str, text: str, question: Mapping[str, object]) -> object:
+    if question["type"] == "str" and not question.get("multiselect"):
+        return text
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ToolError(f"DATA: {name}={text} cannot be read as YAML") from error
+    if question["type"] == "bool" and not isinstance(value, bool):
+        raise ToolError(f"DATA: {name}={text} is neither yes nor no. Write for example: {name}=true")
+    if question.get("multiselect") and not isinstance(value, list):
+        raise ToolError(f"DATA: {name}={text} is no list. Write for example: {name}=[{text}]")
+    return value
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
+
+
 def check_variant(variant: str) -> str:
+    """The variant, if it is one that is built."""
     if variant not in VARIANTS:
-        raise ToolError(f"There is no variant {variant!r}; there are: {', '.join(VARIANTS)}")
+        raise ToolError(f"There is no variant {variant!r}; {_hint(variant, VARIANTS)}")
     return variant
 
 
@@ -65,55 +90,111 @@ def new(destination: str, variant: str, data: str) -> Path:
     answers = parse_answers(data)
     if variant:
         answers["variant"] = check_variant(variant)
-    asks = sys.stdin.isatty() and not answers
     target = Path(destination).expanduser().resolve() if destination else None
     if target:
         _check_target(target)
-    # Copied beside its place and moved there at the end: an interrupted copy leaves nothing half done.
-    parent = target.parent if target else ROOT.parent
-    parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".plinth-", dir=parent) as folder:
-        draft = Path(folder) / "service"
-        try:
-            run_copy(str(ROOT), draft, data=answers, defaults=not asks, vcs_ref="HEAD", quiet=True)
-        except (CopierError, ValueError) as error:
-            raise ToolError(str(error)) from error
-        stored = yaml.safe_load((draft / ".copier-answers.yml").read_text())
-        if target is None:
-            target = parent / str(stored["project_slug"])
-            _check_target(target)
-        if target.exists():  # empty but for .git
-            for path in draft.iterdir():
-                shutil.move(path, target / path.name)
-        else:
-            draft.rename(target)
+    # Copied beside its place and moved there at the end: whatever goes wrong before leaves nothing behind.
+    beside = next(path for path in (target or ROOT).parents if path.exists())
+    try:
+        with tempfile.TemporaryDirectory(prefix=".plinth-", dir=beside) as folder:
+            draft = Path(folder) / "service"
+            stored = _copy(draft, answers, ask=sys.stdin.isatty() and not answers)
+            if target is None:
+                target = beside / str(stored["project_slug"])
+                _check_target(target)
+            _move(draft, target)
+    except OSError as error:
+        raise ToolError(f"{target or beside} cannot be written: {error.strerror or error}") from error
     print(f"{stored['project_name']} ({stored['variant']}) is in {target}", flush=True)
-    subprocess.run(
-        [sys.executable, str(ROOT / "hooks" / "post_copy.py"), str(target), "--path", bin_folder()], check=True
-    )
+    hook = [sys.executable, str(ROOT / "hooks" / "post_copy.py"), str(target), "--path", bin_folder()]
+    subprocess.run(hook, check=False)  # it says what it left out, and the service is complete without it
     return target
 
 
+def _copy(draft: Path, answers: Answers, *, ask: bool) -> dict[str, object]:
+    """Runs Copier on this checkout and returns the answers that it stored."""
+    try:
+        run_copy(str(ROOT), draft, data=dict(answers), defaults=not ask, vcs_ref="HEAD", quiet=True)
+    except CopierAnswersInterrupt as interrupt:
+        raise KeyboardInterrupt from interrupt
+    except (CopierError, ValueError) as error:
+        raise ToolError(str(error)) from error
+    stored: dict[str, object] = yaml.safe_load((draft / ".copier-answers.yml").read_text())
+    if unused := sorted(answers.keys() - stored.keys()):
+        raise ToolError(f"DATA: {stored['variant']} does not ask for {', '.join(unused)}. Leave it out.")
+    return stored
+
+
 def _check_target(target: Path) -> None:
-    if target.exists() and not target.is_dir():
-        raise ToolError(f"{target} is a file. Choose a folder: make new DEST=../my-service")
+    file = next((path for path in (target, *target.parents) if path.exists() and not path.is_dir()), None)
+    if file:
+        raise ToolError(f"{file} is a file. Choose a folder: make new DEST=../my-service")
     if target.is_dir() and any(path.name != ".git" for path in target.iterdir()):
         raise ToolError(f"{target} is not empty, and nothing was changed. Choose another: make new DEST=../my-service")
 
 
-def try_out(variant: str, folder: Path, data: str) -> int:
+def _move(draft: Path, target: Path) -> None:
+    if target.exists():  # empty but for .git
+        for path in draft.iterdir():
+            shutil.move(path, target / path.name)
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft.rename(target)
+
+
+def try_out(variant: str, data: str) -> int:
     """Renders, installs and starts a service in a scratch folder; Ctrl-C ends it. Returns its exit code."""
-    service = folder / check_variant(variant)
+    check_variant(variant)
     answers = parse_answers(data)
-    if service.exists():
-        shutil.rmtree(service)
-    print(f"Rendering {variant} into {service} ...", flush=True)
-    render(variant, service, answers)
-    print("Installing its packages (a minute the first time) ...", flush=True)
-    install(service)
-    print("Starting it with `npm run dev` ...", flush=True)
-    process = subprocess.Popen(["npm", "run", "--silent", "dev"], cwd=service, env=environment())
-    # Ctrl-C reaches the whole group: the service ends in order, and this waits for it.
-    signal.signal(signal.SIGINT, lambda *_: None)
-    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-    return process.wait()
+    scratch = ROOT / ".try"
+    scratch.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"{variant}-", dir=scratch) as folder:
+        service = Path(folder) / "service"
+        print(f"Rendering {variant} into {service} ...", flush=True)
+        try:
+            render(variant, service, answers)
+        except (CopierError, ValueError) as error:
+            raise ToolError(str(error)) from error
+        stored = yaml.safe_load((service / ".copier-answers.yml").read_text())
+        print("Installing its packages (a minute the first time) ...", flush=True)
+        install(service)
+        print("Starting it with `npm run dev` ...", flush=True)
+        port = _free_port(int(stored["port"]))
+        command = ["npm", "run", "--silent", "dev"]
+        process = subprocess.Popen(command, cwd=service, env=environment() | {"PORT": str(port)})
+        # Ctrl-C reaches the whole group: the service ends in order, and this waits for it.
+        signal.signal(signal.SIGINT, lambda *_: None)
+        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+        threading.Thread(target=_show_example, args=(variant, port, process), daemon=True).start()
+        return process.wait()
+
+
+def _free_port(preferred: int) -> int:
+    """The port of the answers; any other where something listens on it already."""
+    for port in (preferred, 0):
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(listener.getsockname()[1])
+    raise ToolError("No port is free on 127.0.0.1.")
+
+
+def _show_example(variant: str, port: int, process: subprocess.Popen[bytes]) -> None:
+    """Prints a request to begin with, once the service is ready."""
+    while process.poll() is None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+        try:
+            connection.request("GET", "/health/ready")
+            ready = connection.getresponse().status == HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            ready = False
+        finally:
+            connection.close()
+        time.sleep(0.3)  # where it is ready, until `dev` has said so
+        if ready:
+            example = _EXAMPLES.get(variant, "curl {url}/openapi.json")
+            print(f"  For example:\n\n    {example.format(url=f'http://127.0.0.1:{port}')}\n", flush=True)
+            return

