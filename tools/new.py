@@ -13,13 +13,14 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from pathlib import Path
 
 import yaml
 from copier import run_copy
-from copier.errors import CopierAnswersInterrupt, CopierError
+from copier.errors import CopierAnswersInterrupt, CopierError, DirtyLocalWarning
 
 from tools import ROOT, VARIANTS, ToolError
 from tools.install import install
@@ -114,11 +115,15 @@ def new(destination: str, variant: str, data: str) -> Path:
 def _copy(draft: Path, answers: Answers, *, ask: bool) -> dict[str, object]:
     """Runs Copier on this checkout and returns the answers that it stored."""
     try:
-        run_copy(str(ROOT), draft, data=dict(answers), defaults=not ask, vcs_ref="HEAD", quiet=True)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", DirtyLocalWarning)
+            run_copy(str(ROOT), draft, data=dict(answers), defaults=not ask, vcs_ref="HEAD", quiet=True)
     except CopierAnswersInterrupt as interrupt:
         raise KeyboardInterrupt from interrupt
     except (CopierError, ValueError) as error:
         raise ToolError(str(error)) from error
+    if any(issubclass(warning.category, DirtyLocalWarning) for warning in caught):
+        print("Note: this checkout has uncommitted changes. The service has them too, and cannot be updated from them.")
     stored: dict[str, object] = yaml.safe_load((draft / ".copier-answers.yml").read_text())
     if unused := sorted(answers.keys() - stored.keys()):
         raise ToolError(f"DATA: {stored['variant']} does not ask for {', '.join(unused)}. Leave it out.")
