@@ -31,7 +31,7 @@ SHARED = {
     "devcontainer",
     "agents_md",
 }
-OWN = {
+OWN: dict[str, dict[str, object]] = {
     "nest-typeorm": {},
     "nest-drizzle": {"messaging": "nats", "queues": "bullmq"},
     "fastify-bun": {"ai_providers": ["openai", "anthropic", "google", "openai-compatible"]},
@@ -39,7 +39,7 @@ OWN = {
     "next-supabase": {"integrations": ["stripe", "openai", "anthropic"], "graphql": False},
 }
 
-ACCEPTED = {
+ACCEPTED: dict[str, list[object]] = {
     "project_name": ["Ticket Shop", "Go", "2nd Hand", "Café Zürich", "O'Neill & Söhne", "a.b+c-d_e", "x" * 60],
     "project_slug": ["abc", "ticket-shop", "a1-b2", "x" * 40, "pgadmin"],
     "description": [
@@ -54,7 +54,7 @@ ACCEPTED = {
     "license": ["MIT", "Apache-2.0", "UNLICENSED"],
     "ci": ["github", "gitlab", "none"],
 }
-REFUSED = {
+REFUSED: dict[str, list[object]] = {
     "project_name": [
         "",
         "x",
@@ -119,7 +119,7 @@ def answer(template: Path, destination: Path, answers: Mapping[str, object]) -> 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in ACCEPTED.items() for value in values])
 def test_a_good_answer_is_stored_as_it_was_given(questionnaire: Path, tmp_path: Path, name: str, value: object) -> None:
     stored = answer(questionnaire, tmp_path / "service", {name: value})
-    words = {"yes": True, "off": False, "8080": 8080}
+    words: dict[str, object] = {"yes": True, "off": False, "8080": 8080}
     assert stored[name] == (words.get(value, value) if isinstance(value, str) else value)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import filecmp
 import json
+import re
 import shutil
 import subprocess
 import tempfile
@@ -42,6 +43,9 @@ def render(variant: str, destination: Path, answers: Mapping[str, object] | None
         source = snapshot(Path(folder))
         data = {"variant": variant, **(answers or {})}
         run_copy(str(source), destination, data=data, defaults=True, overwrite=True, quiet=True)
+    stored = destination / ".copier-answers.yml"
+    # Where it comes from is this checkout, not the snapshot, whose name is another each time.
+    stored.write_text(re.sub(r"(?m)^_src_path: .*$", lambda _: f"_src_path: {ROOT}", stored.read_text()))
     return destination
 
 
