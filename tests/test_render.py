@@ -1,0 +1,179 @@
+"""Whatever is answered, the tree that comes out is complete, valid and the same each time."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from allpairspy import AllPairs
+
+from tests.conftest import Rendered, run
+from tools import ROOT, VARIANTS
+from tools.check import leftovers
+from tools.install import install
+
+QUESTIONS: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text())
+DIFFICULT = {
+    "project_name": "O'Neill & Söhne",
+    "project_slug": "oneill-soehne",
+    "description": "Says \"hi\" & 'bye' <b>${HOME}</b> {{ x }} */ --> `ls` #1: 100 % \\n öß 🎟️",
+    "author": 'Ada "Countess" O\'Lovelace & Söhne: #1',
+}
+# Each optional file, and the answers that bring it.
+OPTIONAL: dict[str, Callable[[dict[str, object]], bool]] = {
+    "LICENSE": lambda answers: answers["license"] != "UNLICENSED",
+    ".github/workflows/ci.yml": lambda answers: answers["ci"] == "github",
+    ".gitlab-ci.yml": lambda answers: answers["ci"] == "gitlab",
+    ".devcontainer/devcontainer.json": lambda answers: answers["devcontainer"] is True,
+}
+
+
+def options(variant: str) -> dict[str, list[object]]:
+    """Every question of a variant that offers a choice, with what can be chosen."""
+    found: dict[str, list[object]] = {}
+    for name, question in QUESTIONS.items():
+        if name.startswith("_") or name == "variant" or question.get("when") is False:
+            continue
+        if f"'{variant}'" not in question.get("when", f"'{variant}'"):
+            continue
+        if question["type"] == "bool":
+            found[name] = [True, False]
+        elif question.get("multiselect"):
+            values = list(question["choices"].values())
+            found[name] = [values, *([value] for value in values)]
+        elif "choices" in question:
+            found[name] = list(question["choices"].values())
+    return found
+
+
+def combinations() -> Iterator[tuple[str, dict[str, object]]]:
+    """Answers in which each two choices of different questions meet at least once."""
+    for variant in VARIANTS:
+        choices = options(variant) | {"difficult": [True, False]}
+        for values in AllPairs(list(choices.values())):
+            answers = dict(zip(choices, values, strict=True))
+            yield variant, (DIFFICULT if answers.pop("difficult") else {}) | answers
+
+
+def covering() -> Iterator[tuple[str, dict[str, object]]]:
+    """Combinations in which every choice occurs at least once; fewer, for what takes longer."""
+    seen: set[str] = set()
+    for variant, answers in combinations():
+        choices = {f"{variant} {name}={value}" for name, value in answers.items()}
+        if choices - seen:
+            seen |= choices
+            yield variant, answers
+
+
+def name_of(value: object) -> str:
+    if not isinstance(value, dict):
+        return str(value)
+    marks = [str(value["license"]), str(value["ci"]), *(name for name, choice in value.items() if choice is True)]
+    return "-".join([*marks, *(["difficult"] if "author" in value else [])])
+
+
+@pytest.fixture(scope="module", params=list(combinations()), ids=lambda value: f"{value[0]}-{name_of(value[1])}")
+def combination(request: pytest.FixtureRequest, rendered: Rendered) -> tuple[Path, dict[str, object]]:
+    variant, answers = request.param
+    return rendered(variant, **answers), answers
+
+
+def files(service: Path) -> list[Path]:
+    return sorted(path for path in service.rglob("*") if path.is_file() and "node_modules" not in path.parts)
+
+
+def contents(service: Path) -> dict[str, tuple[bytes, bool]]:
+    """Each file with its content and whether it can be executed."""
+    return {str(path.relative_to(service)): (path.read_bytes(), os.access(path, os.X_OK)) for path in files(service)}
+
+
+class AnyTag(yaml.SafeLoader):
+    """Reads YAML with tags of its own, such as GitLab's `!reference`."""
+
+
+AnyTag.add_multi_constructor("!", lambda _loader, _suffix, node: node.value)
+
+
+def test_no_delimiter_of_the_template_is_left(combination: tuple[Path, dict[str, object]]) -> None:
+    assert leftovers(combination[0]) == []
+
+
+def test_json_files_parse(combination: tuple[Path, dict[str, object]]) -> None:
+    for path in files(combination[0]):
+        # The compiler's configuration may have comments, which the compiler itself checks.
+        if path.suffix == ".json" and not path.name.startswith("tsconfig"):
+            json.loads(path.read_text())
+
+
+def test_yaml_files_parse(combination: tuple[Path, dict[str, object]]) -> None:
+    for path in files(combination[0]):
+        # A chart's templates are YAML only once Helm has rendered them.
+        if path.suffix in {".yml", ".yaml"} and "templates" not in path.parts:
+            assert list(yaml.load_all(path.read_text(), AnyTag)), path
+
+
+def test_options_bring_their_files_and_no_others(combination: tuple[Path, dict[str, object]]) -> None:
+    service, answers = combination
+    there = {path for path in OPTIONAL if (service / path).is_file()}
+    assert there == {path for path, is_brought in OPTIONAL.items() if is_brought(answers)}
+    left_out = {path.split("/")[0] for path in OPTIONAL.keys() - there} - {"deploy"}
+    assert [name for name in left_out if (service / name).exists()] == []
+    assert answers["kubernetes"] or not (service / "deploy" / "helm").exists()
+
+
+def test_no_file_is_empty_and_each_ends_in_one_newline(combination: tuple[Path, dict[str, object]]) -> None:
+    for path in files(combination[0]):
+        text = path.read_text()
+        assert text.strip(), path
+        assert text.endswith("\n"), path
+        assert not text.endswith("\n\n"), path
+        assert "\r" not in text, path
+
+
+def test_answers_arrive_as_they_were_given(combination: tuple[Path, dict[str, object]]) -> None:
+    service, answers = combination
+    package = json.loads((service / "package.json").read_text())
+    stored = yaml.safe_load((service / ".copier-answers.yml").read_text())
+    assert {name: stored[name] for name in answers} == answers
+    assert package["name"] == stored["project_slug"]
+    assert (package["description"], package["author"]) == (stored["description"], stored["author"])
+    assert package["license"] == stored["license"]
+    lock = json.loads((service / "package-lock.json").read_text())
+    assert (lock["name"], lock["packages"][""]["license"]) == (stored["project_slug"], stored["license"])
+    assert f"PORT={stored['port']}" in (service / ".env.example").read_text().splitlines()
+
+
+def test_an_answer_that_looks_like_a_template_is_not_rendered(rendered: Rendered) -> None:
+    description = "[[ 7 * 7 ]] [% if %] [# no #]"
+    service = rendered(VARIANTS[0], description=description)
+    assert json.loads((service / "package.json").read_text())["description"] == description
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_rendering_twice_gives_the_same(variant: str, rendered: Rendered) -> None:
+    assert contents(rendered(variant, **DIFFICULT)) == contents(rendered(variant, **DIFFICULT))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_pinned_node_is_new_enough_for_the_service(
+    variant: str, rendered: Rendered, toolchain_env: dict[str, str]
+) -> None:
+    service = rendered(variant)
+    found = run(service, "node", "--version").stdout.strip().removeprefix("v")
+    least = json.loads((service / "package.json").read_text())["engines"]["node"].removeprefix(">=")
+    assert [int(part) for part in found.split(".")] >= [int(part) for part in least.split(".")]
+    assert found.startswith(f"{(service / '.nvmrc').read_text().strip().removeprefix('v')}")
+    assert toolchain_env["PATH"]
+
+
+@pytest.mark.parametrize(("variant", "answers"), list(covering()), ids=name_of)
+def test_the_service_typechecks_and_lints(variant: str, answers: dict[str, object], rendered: Rendered) -> None:
+    service = rendered(variant, **answers)
+    install(service)
+    run(service, "npm", "run", "--silent", "typecheck")
+    run(service, "npm", "run", "--silent", "lint")
