@@ -3,7 +3,7 @@
 /**
  * Starts the real servers that this service needs (package.json, "services"), without Docker.
  *
- *     node scripts/services.mjs [--ephemeral] [--json] [-- command ...]
+ *     node scripts/services.mjs [--ephemeral [--durable]] [--json] [-- command ...]
  *
  * What the environment or .env already names (DATABASE_URL, ...) is not started. Data stays in .data/, unless
  * --ephemeral. Nothing that was started outlives this process, whichever way it ends.
@@ -43,7 +43,8 @@ import {
  * @property {string} root the service's folder
  * @property {string} directory the server's own folder, which exists
  * @property {string} slug the service's name as an SQL identifier
- * @property {boolean} ephemeral
+ * @property {boolean} ephemeral the data is thrown away in the end
+ * @property {boolean} durable what is committed is on the disk, as in production
  * @property {import('./services/processes.mjs').Watchdog} watchdog
  * @property {(line: string) => void} progress
  *
@@ -63,12 +64,13 @@ const root = dirname(dirname(realpathSync(fileURLToPath(import.meta.url))));
 
 /**
  * Starts, in parallel, what package.json lists and no variable names. Servers that another process of this folder
- * already runs are reused (and end with that process), unless `ephemeral`: then new ones, thrown away in the end.
+ * already runs are reused (and end with that process), unless `ephemeral`: then new ones, thrown away in the end, which
+ * for speed do not wait for the disk, unless `durable`.
  *
- * @param {{ ephemeral?: boolean, onProgress?: (line: string) => void }} [options]
+ * @param {{ ephemeral?: boolean, durable?: boolean, onProgress?: (line: string) => void }} [options]
  * @returns {Promise<Services>}
  */
-export async function startServices({ ephemeral = false, onProgress = () => {} } = {}) {
+export async function startServices({ ephemeral = false, durable = !ephemeral, onProgress = () => {} } = {}) {
   const { slug, servers } = await readManifest();
   const settings = { ...readEnvFile(), ...withoutEmpty(process.env) };
   /** @type {Record<string, string>} */
@@ -116,8 +118,8 @@ export async function startServices({ ephemeral = false, onProgress = () => {} }
         }
         await stopStranger(Number.parseInt(running.server, 10), 'SIGINT');
       }
-      const progress = onProgress;
-      const { child, env } = await server.start({ root, directory, slug, ephemeral, watchdog, progress });
+      const context = { root, directory, slug, ephemeral, durable, watchdog, progress: onProgress };
+      const { child, env } = await server.start(context);
       child.once(
         'exit',
         () => stopping || reportEnd(`${name} has stopped by itself (its log is in ${directory})`),
@@ -270,13 +272,15 @@ function whenGone(process, then) {
   timer.unref();
 }
 
-const HELP = `Usage: node scripts/services.mjs [--ephemeral] [--json] [-- command ...]
+const HELP = `Usage: node scripts/services.mjs [--ephemeral [--durable]] [--json] [-- command ...]
 
 Starts the servers that package.json lists under "services" and that no variable (DATABASE_URL, ...) in the
 environment or in .env names. Without a command it prints their variables and runs until Ctrl-C. With a command it
 runs that with the variables set, stops what it started, and exits with the command's code.
 
   --ephemeral   new servers with empty data, thrown away in the end (otherwise data stays in .data/)
+  --durable     let --ephemeral servers wait for the disk at each commit, as those in .data/ and in production do:
+                for benchmarks
   --json        print the variables as one line of JSON
   --help        print this
 `;
@@ -288,6 +292,7 @@ function parseArguments(argv) {
   /** @type {import('node:util').ParseArgsOptionsConfig} */
   const options = {
     ephemeral: { type: 'boolean' },
+    durable: { type: 'boolean' },
     json: { type: 'boolean' },
     help: { type: 'boolean', short: 'h' },
   };
@@ -295,13 +300,17 @@ function parseArguments(argv) {
   try {
     ({ values } = parseArgs({ args: own, options, allowPositionals: false }));
   } catch {
-    const unknown = own.find((argument) => !['--ephemeral', '--json', '--help', '-h'].includes(argument));
+    const unknown = own.find(
+      (argument) => !['--ephemeral', '--durable', '--json', '--help', '-h'].includes(argument),
+    );
     throw new UsageError(`${unknown}: no such option. A command to run goes after " -- ".`);
   }
   if (command?.length === 0) throw new UsageError('There is no command after " -- ".');
   if (command && values.json) throw new UsageError('--json prints the variables: it takes no command.');
+  const ephemeral = Boolean(values.ephemeral);
   return {
-    ephemeral: Boolean(values.ephemeral),
+    ephemeral,
+    durable: Boolean(values.durable) || !ephemeral,
     json: Boolean(values.json),
     help: Boolean(values.help),
     command,
@@ -343,7 +352,7 @@ function onSignal(handler) {
 
 /** @param {string[]} argv */
 async function main(argv) {
-  const { command, ephemeral, json, help } = parseArguments(argv);
+  const { command, ephemeral, durable, json, help } = parseArguments(argv);
   if (help) {
     process.stdout.write(HELP);
     return 0;
@@ -353,6 +362,7 @@ async function main(argv) {
   }
   const services = await startServices({
     ephemeral,
+    durable,
     onProgress: (line) => process.stderr.write(`${line}\n`),
   });
   if (command) {

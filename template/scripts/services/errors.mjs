@@ -3,6 +3,7 @@ import process from 'node:process';
 
 /** Something the reader can mend: shown as it is, without a stack trace. */
 export class LauncherError extends Error {
+  /** @override */
   name = 'LauncherError';
 }
 

@@ -39,7 +39,7 @@ const exampleUrl = 'postgres://user:password@127.0.0.1:5432/database';
 const ROOT_STATE = '/var/lib/plinth';
 
 /** @param {ServerContext} context */
-export async function start({ directory, root, slug, ephemeral, watchdog, progress }) {
+export async function start({ directory, root, slug, ephemeral, durable, watchdog, progress }) {
   const account = process.getuid?.() === 0 ? unprivilegedAccount(root) : undefined;
   const binaries = locateBinaries(root, account, progress);
   const cluster = clusterDirectory({ directory, root, slug, ephemeral, account });
@@ -74,7 +74,7 @@ export async function start({ directory, root, slug, ephemeral, watchdog, progre
   const { child, port } = await startServer({
     name: 'PostgreSQL',
     command: binaries.postgres,
-    args: (port) => ['-D', cluster, '-p', `${port}`, ...settings(ephemeral)],
+    args: (port) => ['-D', cluster, '-p', `${port}`, ...settings(durable)],
     port: access.port,
     log: join(directory, 'postgres.log'),
     signal: 'INT', // "fast shutdown": ends the sessions, writes a checkpoint
@@ -92,18 +92,18 @@ export async function start({ directory, root, slug, ephemeral, watchdog, progre
 /**
  * Settings go on the command line, not into postgresql.conf, so that a later template's reach an older cluster.
  * Durability is PostgreSQL's own (fsync on), so that what is measured here is honest; only a cluster that is thrown
- * away does without.
+ * away may do without.
  *
- * @param {boolean} ephemeral
+ * @param {boolean} durable
  */
-function settings(ephemeral) {
+function settings(durable) {
   const values = [
     'listen_addresses=127.0.0.1',
     'unix_socket_directories=',
     'max_connections=200',
     'timezone=UTC',
     'log_timezone=UTC',
-    ...(ephemeral ? ['fsync=off', 'full_page_writes=off'] : []),
+    ...(durable ? [] : ['fsync=off', 'full_page_writes=off']),
   ];
   return values.flatMap((value) => ['-c', value]);
 }

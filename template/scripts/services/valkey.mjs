@@ -11,7 +11,7 @@ export const variable = 'REDIS_URL';
 
 /** @param {import('../services.mjs').ServerContext} context */
 export async function start(context) {
-  const { directory, ephemeral, watchdog } = context;
+  const { directory, durable, watchdog } = context;
   const command = await locateProgram({
     title: 'Valkey',
     programs: ['valkey-server', 'redis-server'],
@@ -34,7 +34,7 @@ export async function start(context) {
     'maxmemory-policy noeviction', // a job queue must never lose a key
     'dir .',
     'save ""',
-    `appendonly ${ephemeral ? 'no' : 'yes'}`,
+    `appendonly ${durable ? 'yes' : 'no'}`,
   ];
   writeFileSync(config, `${lines.join('\n')}\n`, { mode: 0o600 }); // a file, since everybody can read arguments
   const { child, port } = await startServer({
