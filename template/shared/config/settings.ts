@@ -14,6 +14,8 @@ const origin = z
     'must be origins such as https://app.example.com',
   );
 
+const proxy = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]);
+
 /** Splits `a, b` into `['a', 'b']`. */
 const list = z.string().transform((value) =>
   value
@@ -34,7 +36,7 @@ export const serviceSettings = {
     .default([])
     .describe('comma-separated origins that browsers may call from'),
   TRUST_PROXY: z
-    .union([z.stringbool(), list])
+    .union([z.stringbool(), list.pipe(z.array(proxy))])
     .default(false)
     .describe('addresses or CIDR ranges of the proxies whose X-Forwarded-For is believed, or true or false'),
   BODY_LIMIT_BYTES: integer(1_024, 104_857_600).default(1_048_576),

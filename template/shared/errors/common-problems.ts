@@ -13,6 +13,7 @@ export const COMMON_PROBLEMS = {
   URI_TOO_LONG: { status: 414, title: 'The path is too long' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, title: 'The body must be application/json' },
   RATE_LIMITED: { status: 429, title: 'Too many requests' },
+  HEADERS_TOO_LARGE: { status: 431, title: 'The header fields are too large' },
   INTERNAL: { status: 500, title: 'The service failed' },
   OVERLOADED: { status: 503, title: 'The service has more to do than it can', retryAfter: 5 },
   DATABASE_UNAVAILABLE: { status: 503, title: 'The database cannot be reached', retryAfter: 5 },

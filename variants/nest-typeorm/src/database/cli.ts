@@ -1,31 +1,13 @@
 import { parseArgs } from 'node:util';
 import dataSource from './data-source.js';
-import { grantToApplication } from './grants.js';
+import { migrate } from './migrate.js';
 import { seed } from './seed.js';
 
 const USAGE = 'usage: node dist/database/cli.js migrate [--seed] | seed | reset | check';
 
-/** `MIGR` in ASCII: processes that migrate the same database wait for each other. */
-const ADVISORY_LOCK = 0x4d494752;
-
-/** Applies what is pending, then renews the application's grants. Several processes may do so at once. */
-async function migrate(): Promise<void> {
-  const runner = dataSource.createQueryRunner();
-  await runner.connect();
-  try {
-    await runner.query('SET statement_timeout = 0');
-    await runner.query('SELECT pg_advisory_lock($1)', [ADVISORY_LOCK]);
-    const applied = await dataSource.runMigrations();
-    await grantToApplication(dataSource, process.env.DATABASE_URL ?? '');
-    say(
-      applied.length === 0
-        ? 'the schema is up to date'
-        : `applied ${applied.map(({ name }) => name).join(', ')}`,
-    );
-  } finally {
-    await runner.query('SELECT pg_advisory_unlock($1)', [ADVISORY_LOCK]);
-    await runner.release();
-  }
+async function runMigrations(): Promise<void> {
+  const applied = await migrate(dataSource, process.env.DATABASE_URL ?? '');
+  say(applied.length === 0 ? 'the schema is up to date' : `applied ${applied.join(', ')}`);
 }
 
 async function runSeed(): Promise<void> {
@@ -41,7 +23,7 @@ async function reset(): Promise<void> {
     );
   }
   await dataSource.dropDatabase();
-  await migrate();
+  await runMigrations();
   await runSeed();
 }
 
@@ -69,7 +51,12 @@ async function main(): Promise<void> {
     allowPositionals: true,
   });
   const [command = '', ...rest] = positionals;
-  const commands: Record<string, () => Promise<void>> = { migrate, seed: runSeed, reset, check };
+  const commands: Record<string, () => Promise<void>> = {
+    migrate: runMigrations,
+    seed: runSeed,
+    reset,
+    check,
+  };
   const run = commands[command];
   if (run === undefined || rest.length > 0 || (values.seed && command !== 'migrate')) throw new Error(USAGE);
   await dataSource.initialize();

@@ -8,7 +8,8 @@ export class SoldOutError extends DomainError {
 
 export class NotEnoughTicketsError extends DomainError {
   constructor(eventId: string, available: number) {
-    super(`Only ${available} tickets are left.`, 'NOT_ENOUGH_TICKETS', { eventId }, { available });
+    const left = available === 1 ? '1 ticket is' : `${available} tickets are`;
+    super(`Only ${left} left.`, 'NOT_ENOUGH_TICKETS', { eventId }, { available });
   }
 }
 

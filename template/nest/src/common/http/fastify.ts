@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { DomainError } from '../errors/domain-error.js';
 import { requestDuration } from '../telemetry/metrics.js';
 import { Drain } from './drain.js';
+import { answerParserError, answerRouterError } from './early-errors.js';
 import { assertJsonDepth } from './json-depth.js';
 import { requestId } from './request-id.js';
 
@@ -29,6 +30,8 @@ export function createFastifyAdapter(settings: HttpSettings, logger: Logger): Fa
     genReqId: requestId,
     requestIdHeader: false,
     bodyLimit: settings.BODY_LIMIT_BYTES,
+    frameworkErrors: answerRouterError,
+    clientErrorHandler: answerParserError,
     trustProxy: settings.TRUST_PROXY,
     // Slow senders: headers and body must arrive within this time.
     requestTimeout: settings.REQUEST_TIMEOUT_MS,
@@ -48,6 +51,7 @@ export async function configureHttp(app: NestFastifyApplication, settings: HttpS
   });
   app.enableCors({
     origin: [...settings.CORS_ORIGINS],
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     exposedHeaders: [
       'etag',
       'idempotency-replayed',

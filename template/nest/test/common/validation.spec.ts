@@ -1,0 +1,59 @@
+import 'reflect-metadata';
+import { plainToInstance } from 'class-transformer';
+import { validate } from 'class-validator';
+import { expect, it } from 'vitest';
+import { IsInstant } from '../../src/common/validation/is-instant.js';
+import { IsPlainText } from '../../src/common/validation/is-plain-text.js';
+import { MayBeOmitted } from '../../src/common/validation/may-be-omitted.js';
+
+class Sample {
+  @IsInstant()
+  readonly at!: unknown;
+
+  @MayBeOmitted()
+  @IsPlainText({ min: 1, max: 5 })
+  readonly text?: unknown;
+}
+
+/** The members that are at fault. */
+async function faults(sample: object): Promise<string[]> {
+  const found = await validate(plainToInstance(Sample, { at: '2030-05-01T19:30:00Z', ...sample }));
+  return found.map(({ property }) => property);
+}
+
+it.each([
+  '2030-05-01T19:30:00Z',
+  '2030-05-01T19:30:00.123456Z',
+  '2030-05-01T21:30:00+02:00',
+  '2028-02-29T00:00:00Z',
+  '2999-12-31T23:59:59Z',
+])('%s is a point in time', async (at) => {
+  expect(await faults({ at })).toEqual([]);
+});
+
+it.each([
+  '2030-05-01',
+  '2030-05-01T19:30:00',
+  '2030-02-30T00:00:00Z',
+  '2029-02-29T00:00:00Z',
+  '2030-13-01T00:00:00Z',
+  '2030-05-01T24:00:01Z',
+  '1999-12-31T23:59:59Z',
+  '12030-05-01T00:00:00Z',
+  'tomorrow',
+  1_900_000_000,
+  null,
+])('%j is none', async (at) => {
+  expect(await faults({ at })).toEqual(['at']);
+});
+
+it.each(['a', '12345', 'ü€😀', 'a\nb', undefined])('%j is plain text, or left out', async (text) => {
+  expect(await faults({ text })).toEqual([]);
+});
+
+it.each(['', '   ', '123456', 'a\u0000', 'a\u001b[0m', 'a\u007f', '\ud800', null, 5, ['a']])(
+  '%j is not',
+  async (text) => {
+    expect(await faults({ text })).toEqual(['text']);
+  },
+);

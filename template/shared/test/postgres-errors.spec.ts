@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest';
+import { isRetryable, postgresToDomainError, sqlState } from '../../src/common/errors/postgres-errors.js';
+
+/** An error as pg raises it, with words that a client must not see. */
+function driverError(code: string): Error {
+  return Object.assign(new Error('Key (email)=(ada@example.com) of table "accounts"'), {
+    code,
+    constraint: 'UQ_email',
+  });
+}
+
+const WRAPPED: [string, (error: Error) => unknown][] = [
+  ['as it is', (error) => error],
+  ['as TypeORM wraps it', (error) => Object.assign(new Error('query failed'), { driverError: error })],
+  ['as the cause of another', (error) => new Error('query failed', { cause: error })],
+];
+
+describe.each(WRAPPED)('an error of PostgreSQL, %s,', (_how, wrap) => {
+  it.each([
+    ['23505', 'CONFLICT'],
+    ['23503', 'CONFLICT'],
+    ['23514', 'CONFLICT'],
+    ['22P02', 'BAD_REQUEST'],
+    ['22003', 'BAD_REQUEST'],
+    ['55P03', 'LOCK_TIMEOUT'],
+    ['57014', 'STATEMENT_TIMEOUT'],
+    ['40P01', 'TRANSACTION_CONFLICT'],
+    ['40001', 'TRANSACTION_CONFLICT'],
+    ['57P01', 'DATABASE_UNAVAILABLE'],
+    ['53300', 'DATABASE_UNAVAILABLE'],
+    ['ECONNREFUSED', 'DATABASE_UNAVAILABLE'],
+  ])('%s means %s, and its words stay here', (code, expected) => {
+    const error = postgresToDomainError(wrap(driverError(code)));
+    expect(error?.code).toBe(expected);
+    expect(error?.message).not.toMatch(/ada@|accounts/);
+  });
+
+  it('is a fault of ours where a client cannot have caused it', () => {
+    expect(postgresToDomainError(wrap(driverError('42P01')))).toBeUndefined();
+  });
+
+  it('may be tried again only where the transaction was ended for the sake of another', () => {
+    const retryable = ['40001', '40P01', '23505', '55P03', '57014', '08006'].filter((code) =>
+      isRetryable(wrap(driverError(code))),
+    );
+    expect(retryable).toEqual(['40001', '40P01']);
+  });
+});
+
+it.each([undefined, null, 'text', new Error('no code'), { code: 23505 }, { code: 'ENOENT' }])(
+  '%j has no SQLSTATE',
+  (error) => {
+    expect(sqlState(error)).toBeUndefined();
+    expect(postgresToDomainError(error)).toBeUndefined();
+  },
+);

@@ -1,0 +1,102 @@
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { createApp } from '../../src/app.js';
+import { readConfig } from '../../src/config/config.js';
+import type { TestDatabase } from './database.js';
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  /** The parsed JSON, or undefined where there is no body. */
+  // biome-ignore lint/suspicious/noExplicitAny: each test says what it expects of it
+  readonly body: any;
+}
+
+/** The running service, reached over HTTP as its clients do. */
+export interface TestService {
+  readonly app: NestFastifyApplication;
+  readonly url: string;
+  request(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
+  get(path: string, headers?: Record<string, string>): Promise<Answer>;
+  post(path: string, body: unknown, headers?: Record<string, string>): Promise<Answer>;
+  patch(path: string, body: unknown, headers?: Record<string, string>): Promise<Answer>;
+  stop(): Promise<void>;
+}
+
+export async function startService(
+  database: TestDatabase,
+  settings: Record<string, string> = {},
+): Promise<TestService> {
+  const config = readConfig({
+    NODE_ENV: 'test',
+    LOG_LEVEL: 'silent',
+    RATE_LIMIT_ENABLED: 'false',
+    SHUTDOWN_DRAIN_MS: '0',
+    DATABASE_URL: database.url,
+    ...settings,
+  });
+  const app = await createApp(config);
+  await app.listen(0, '127.0.0.1');
+  const url = await app.getUrl();
+
+  async function request(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<Answer> {
+    const response = await fetch(url + path, {
+      method,
+      headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    return {
+      status: response.status,
+      headers: response.headers,
+      body:
+        /json/.test(response.headers.get('content-type') ?? '') && text !== '' ? JSON.parse(text) : undefined,
+    };
+  }
+
+  return {
+    app,
+    url,
+    request,
+    get: (path, headers) => request('GET', path, undefined, headers),
+    post: (path, body, headers) => request('POST', path, body, headers),
+    patch: (path, body, headers) => request('PATCH', path, body, headers),
+    stop: () => app.close(),
+  };
+}
+
+let counter = 0;
+
+/** A valid body for `POST /events`. */
+export function anEvent(changes: Record<string, unknown> = {}): Record<string, unknown> {
+  counter += 1;
+  return {
+    name: `Concert ${counter}`,
+    description: 'Strings and brass',
+    venue: 'Town hall',
+    startsAt: '2950-05-01T19:30:00Z',
+    capacity: 100,
+    price: 4_500,
+    currency: 'EUR',
+    ...changes,
+  };
+}
+
+/** A valid body for a purchase. */
+export function aPurchase(quantity = 1): Record<string, unknown> {
+  return { quantity, buyer: { name: 'Ada Lovelace', email: 'ada@example.com' } };
+}
+
+/** Creates an event over HTTP and returns its id. */
+export async function createEvent(
+  service: TestService,
+  changes: Record<string, unknown> = {},
+): Promise<string> {
+  const { status, body } = await service.post('/events', anEvent(changes));
+  if (status !== 201) throw new Error(`POST /events answered ${status}: ${JSON.stringify(body)}`);
+  return body.id;
+}
