@@ -18,7 +18,6 @@ from watchfiles import watch
 from tools import ROOT
 
 _PARTS = ("copier.yml", "template", "variants")
-_MANIFEST = ".rendered.json"
 
 
 def snapshot(destination: Path) -> Path:
@@ -61,7 +60,7 @@ def refresh(variant: str, destination: Path, answers: Mapping[str, object] | Non
         for name in changed:
             (destination / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(new / name, destination / name)
-    manifest = destination / _MANIFEST
+    manifest = destination.with_name(f"{destination.name}.json")
     gone = sorted(set(json.loads(manifest.read_text())) - set(names)) if manifest.exists() else []
     for name in gone:
         (destination / name).unlink(missing_ok=True)
