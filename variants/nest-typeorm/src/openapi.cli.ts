@@ -1,6 +1,5 @@
 import 'reflect-metadata';
 import { readFile, writeFile } from 'node:fs/promises';
-import { parseArgs } from 'node:util';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { pino } from 'pino';
@@ -18,9 +17,13 @@ async function render(): Promise<string> {
   return `${JSON.stringify(createOpenApiDocument(app), null, 2)}\n`;
 }
 
-const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
+const [option, ...rest] = process.argv.slice(2);
+if (rest.length > 0 || (option !== undefined && option !== '--check')) {
+  process.stderr.write('usage: npm run openapi [-- --check]\n');
+  process.exit(2);
+}
 const document = await render();
-if (!values.check) {
+if (option === undefined) {
   await writeFile(FILE, document);
 } else if ((await readFile(FILE, 'utf8').catch(() => '')) !== document) {
   process.stderr.write('openapi.json is stale: run `npm run openapi` and commit it.\n');

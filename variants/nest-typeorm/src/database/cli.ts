@@ -27,8 +27,13 @@ async function reset(): Promise<void> {
   await runSeed();
 }
 
-/** Fails where the entities and the migrations disagree, or migrations wait to be applied. */
+/**
+ * Fails where the entities and the migrations disagree, or migrations wait to be applied. A database that has none yet,
+ * as the ephemeral one of `npm run db:check`, gets them all first.
+ */
 async function check(): Promise<void> {
+  const [{ isFresh }] = await dataSource.query(`SELECT to_regclass('migrations') IS NULL AS "isFresh"`);
+  if (isFresh) await runMigrations();
   if (await dataSource.showMigrations())
     throw new Error('Migrations are pending: npm run db:migrate applies them.');
   const { upQueries } = await dataSource.driver.createSchemaBuilder().log();
@@ -45,31 +50,36 @@ function say(text: string): void {
   process.stdout.write(`db: ${text}\n`);
 }
 
-async function main(): Promise<void> {
+const COMMANDS: Record<string, () => Promise<void>> = { migrate: runMigrations, seed: runSeed, reset, check };
+
+/** What the arguments ask for; nothing where they make no sense. */
+function readArguments(): { run: () => Promise<void>; withSeed: boolean } | undefined {
   const { values, positionals } = parseArgs({
-    options: { seed: { type: 'boolean' } },
+    options: { seed: { type: 'boolean', default: false } },
     allowPositionals: true,
+    strict: false,
   });
   const [command = '', ...rest] = positionals;
-  const commands: Record<string, () => Promise<void>> = {
-    migrate: runMigrations,
-    seed: runSeed,
-    reset,
-    check,
-  };
-  const run = commands[command];
-  if (run === undefined || rest.length > 0 || (values.seed && command !== 'migrate')) throw new Error(USAGE);
+  const run = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined;
+  const { seed: withSeed, ...unknown } = values;
+  const isSensible =
+    rest.length === 0 && Object.keys(unknown).length === 0 && (command === 'migrate' || !withSeed);
+  return run && isSensible ? { run, withSeed: withSeed === true } : undefined;
+}
+
+const task = readArguments();
+if (task === undefined) {
+  process.stderr.write(`${USAGE}\n`);
+  process.exit(2);
+}
+try {
   await dataSource.initialize();
   try {
-    await run();
-    if (values.seed) await runSeed();
+    await task.run();
+    if (task.withSeed) await runSeed();
   } finally {
     await dataSource.destroy();
   }
-}
-
-try {
-  await main();
 } catch (error) {
   process.stderr.write(`db: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;
