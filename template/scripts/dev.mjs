@@ -9,7 +9,8 @@
  * package.json says what is run, as arguments for node, and what to try then:
  *
  *     "dev": {
- *       "compile":  the compiler in watch mode, which writes to dist/
+ *       "compile":  the compiler, once, which writes to dist/
+ *       "watch":    the same in watch mode: it takes longer for its first result, so the service does not wait for it
  *       "prepare":  run once before the service starts: migrations and seed data
  *       "start":    the service
  *       "examples": commands to show, in which {url} stands for the service's address
@@ -32,7 +33,7 @@ import { createWatchdog, whenParentEnds } from './services/processes.mjs';
 import { startServices } from './services.mjs';
 
 const GRACE_MS = 10_000;
-// How long the compiler lets a service that is compiled already have the processor to itself, at most.
+// How long the watching compiler leaves the processor to the service that starts, at most.
 const HEAD_START_MS = 3_000;
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 process.chdir(root);
@@ -85,11 +86,11 @@ function reportNewKeys(example, own) {
 }
 
 /**
- * @returns {{ name: string, compile: string[], prepare: string[], start: string[], examples?: string[] }}
+ * @returns {{ name: string, compile: string[], watch: string[], prepare: string[], start: string[], examples?: string[] }}
  */
 function readManifest() {
   const { name, dev } = JSON.parse(readFileSync('package.json', 'utf8'));
-  for (const step of ['compile', 'prepare', 'start']) {
+  for (const step of ['compile', 'watch', 'prepare', 'start']) {
     if (!Array.isArray(dev?.[step])) {
       throw new LauncherError(
         `package.json needs "dev": { "${step}": [...] }, a list of arguments for node.`,
@@ -139,8 +140,19 @@ async function assertPortIsFree(port, host) {
 const STAMP = join('.data', 'compiled');
 
 /**
+ * @param {boolean} succeeded
+ * @param {number} began when it did
+ */
+function recordCompilation(succeeded, began) {
+  rmSync(STAMP, { force: true });
+  if (!succeeded) return;
+  mkdirSync(dirname(STAMP), { recursive: true });
+  writeFileSync(STAMP, `${began}`);
+}
+
+/**
  * Whether dist/ was compiled, without errors, from what the sources are now. Then the service need not wait for the
- * compiler, which looks again anyway: should it find a difference, the service is restarted.
+ * compiler. Watching, it looks again anyway: should it find a difference, the service is restarted.
  *
  * @param {string[]} start
  */
@@ -183,11 +195,7 @@ function followCompiler(output, onResult) {
       return;
     }
     const errors = Number(found[1]);
-    rmSync(STAMP, { force: true });
-    if (errors === 0) {
-      mkdirSync(dirname(STAMP), { recursive: true });
-      writeFileSync(STAMP, `${began}`);
-    }
+    recordCompilation(errors === 0, began);
     onResult(errors === 0);
   });
 }
@@ -319,7 +327,7 @@ async function develop(interrupted) {
   if (existsSync('.env')) process.loadEnvFile('.env'); // what the environment has already wins
   process.env.NODE_ENV ??= 'development';
   process.env.HOST ??= '127.0.0.1';
-  const { name, compile, prepare, start, examples = [] } = readManifest();
+  const { name, compile, watch, prepare, start, examples = [] } = readManifest();
   const port = readPort();
   process.env.PORT = `${port}`;
   await assertPortIsFree(port, process.env.HOST);
@@ -329,9 +337,18 @@ async function develop(interrupted) {
   /** @type {(error: Error) => void} */
   let fail = () => {};
 
+  /** @returns {Promise<boolean>} whether there are no errors; those are for the watching compiler to tell */
+  const compileOnce = async () => {
+    const began = Date.now();
+    const { child, ended } = programs.start(compile, ['ignore', 'ignore', 'inherit']);
+    await ended;
+    recordCompilation(child.exitCode === 0, began);
+    return child.exitCode === 0;
+  };
+
   /** @returns {Promise<void>} resolves after the first compilation without errors */
   const watchSources = () => {
-    const compiler = programs.start(compile, ['ignore', 'pipe', 'inherit']);
+    const compiler = programs.start(watch, ['ignore', 'pipe', 'inherit']);
     void compiler.ended.then(() => fail(new LauncherError('The compiler has ended.')));
     return new Promise((resolve) => {
       followCompiler(/** @type {import('node:stream').Readable} */ (compiler.child.stdout), (succeeded) => {
@@ -347,10 +364,11 @@ async function develop(interrupted) {
   /** @type {Awaited<ReturnType<typeof startServices>> | undefined} */
   let services;
   const bringUp = async () => {
-    const mustCompile = !isCompiled(start);
-    const compilation = mustCompile ? watchSources() : undefined;
+    const compilation = isCompiled(start) || compileOnce();
     services = await startServices({ onProgress: say });
-    await compilation;
+    const isWatching = !(await compilation);
+    if (interrupted.aborted) return;
+    if (isWatching) await watchSources();
     if (interrupted.aborted) return;
     const preparation = programs.start(prepare, 'inherit', services.env);
     await preparation.ended;
@@ -363,7 +381,7 @@ async function develop(interrupted) {
     const host = /^(0\.0\.0\.0|::)$/.test(process.env.HOST ?? '') ? '127.0.0.1' : process.env.HOST;
     const url = `http://${host?.includes(':') ? `[${host}]` : host}:${port}`;
     const ready = app.isReady(url);
-    if (!mustCompile) {
+    if (!isWatching) {
       await Promise.race([ready, sleep(HEAD_START_MS)]);
       if (interrupted.aborted) return;
       void watchSources();
