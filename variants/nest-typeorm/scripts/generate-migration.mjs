@@ -22,6 +22,20 @@ function run(...command) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
+/**
+ * TypeORM writes a `down` that drops what `up` has added. On data that people rely on, nobody would run it.
+ *
+ * @param {string} migration
+ */
+function forwardOnly(migration) {
+  const down = /public async down\([\s\S]*?\n {4}\}/;
+  if (!down.test(migration)) throw new Error('TypeORM writes `down` in another way than this script knows');
+  const refusal = `throw new Error('Migrations go forward only: write a new one that undoes this one.');`;
+  return migration
+    .replace(down, `async down(): Promise<void> {\n ${refusal}\n }`)
+    .replace('public async up', 'async up');
+}
+
 // The difference is taken to the database, so that must be at the last migration.
 run('dist/database/cli.js', 'migrate');
 const before = new Set(readdirSync(FOLDER));
@@ -37,6 +51,8 @@ run(
 const file = readdirSync(FOLDER).find((entry) => !before.has(entry));
 if (file === undefined) throw new Error('TypeORM wrote no migration');
 const timestamp = /^\d+/.exec(file)?.[0];
+const path = `${FOLDER}/${file}`;
+writeFileSync(path, forwardOnly(readFileSync(path, 'utf8')));
 const index = `${FOLDER}/index.ts`;
 const list = readFileSync(index, 'utf8');
 writeFileSync(

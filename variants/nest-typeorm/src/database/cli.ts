@@ -1,7 +1,10 @@
 import { parseArgs } from 'node:util';
+import { readMigrationConfig } from '../config/config.js';
 import dataSource from './data-source.js';
 import { migrate } from './migrate.js';
 import { seed } from './seed.js';
+
+const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 const USAGE = 'usage: node dist/database/cli.js migrate [--seed] | seed | reset | check';
 
@@ -15,11 +18,14 @@ async function runSeed(): Promise<void> {
   if (added > 0) say(`added ${added} sample events`);
 }
 
-/** Drops everything and builds it anew. For development: production refuses. */
+/** Drops everything and builds it anew: a database of this machine, or one that is said not to be production. */
 async function reset(): Promise<void> {
-  if ((process.env.NODE_ENV ?? 'production') === 'production') {
+  const { MIGRATION_DATABASE_URL, DATABASE_URL } = readMigrationConfig();
+  const { hostname } = new URL(MIGRATION_DATABASE_URL ?? DATABASE_URL);
+  const { NODE_ENV = LOOPBACK.has(hostname) ? 'development' : 'production' } = process.env;
+  if (NODE_ENV === 'production') {
     throw new Error(
-      'db:reset deletes all data and is refused in production (NODE_ENV is production or unset).',
+      `db:reset deletes all data on ${hostname}; production refuses it. If it is none: NODE_ENV=development`,
     );
   }
   await dataSource.dropDatabase();
