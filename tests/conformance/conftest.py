@@ -1,0 +1,172 @@
+"""Built services on real servers, and how the scorecard's checks are matched with the variants they apply to."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from tests.conformance.drivers import Driver
+from tests.conformance.drivers.nest_typeorm import NestTypeorm
+from tests.conformance.processes import PATIENCE, Postgres, Service, environment, migrate
+from tests.conformance.scorecard import Outcome, table
+from tools.install import install
+
+DRIVERS: tuple[Driver, ...] = (NestTypeorm(),)
+
+# Limits that are a matter of their own tests.
+SETTINGS = {"RATE_LIMIT_MAX": "1000000"}
+
+Connect = Callable[[], "psycopg.Connection[tuple[Any, ...]]"]
+StartService = Callable[..., Service]
+Client = Callable[[Service], httpx.AsyncClient]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "check(number): the check of the scorecard that a test is part of")
+    config.addinivalue_line("markers", "of(variant): the variant whose own domain a test is about")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what does not apply to a variant (the table says so), and notes what each test is part of."""
+    kept, left_out = [], []
+    for item in items:
+        marker = item.get_closest_marker("check")
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        driver: Driver | None = parameters.get("driver")
+        owner = item.get_closest_marker("of")
+        if driver is not None and (
+            (marker is not None and marker.args[0] not in driver.checks)
+            or (owner is not None and owner.args[0] != driver.variant)
+        ):
+            left_out.append(item)
+            continue
+        if marker is not None:
+            variant = driver.variant if driver else parameters.get("service", "")
+            item.user_properties.append(("check", (marker.args[0], variant)))
+        kept.append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=left_out)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    outcomes: dict[tuple[int, str], list[Outcome]] = defaultdict(list)
+    for category in ("passed", "failed", "error"):
+        for report in terminalreporter.getreports(category):
+            for name, value in report.user_properties:
+                if name == "check":
+                    outcomes[value].append("passed" if category == "passed" else "failed")
+    if outcomes:
+        terminalreporter.section("scorecard")
+        for line in table(outcomes):
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session", params=DRIVERS, ids=lambda driver: driver.variant)
+def driver(request: pytest.FixtureRequest) -> Driver:
+    """Each variant in turn."""
+    chosen: Driver = request.param
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def folder(driver: Driver, rendered: Callable[[str], Path]) -> Path:
+    """The variant with its defaults, built. The mutants hand in a sabotaged one."""
+    if given := os.environ.get("CONFORMANCE_SERVICE"):
+        return Path(given)
+    service = rendered(driver.variant)
+    install(service)
+    subprocess.run(["npm", "run", "build"], cwd=service, env=environment({}), check=True, capture_output=True)
+    return service
+
+
+@pytest.fixture(scope="session")
+def postgres(driver: Driver, folder: Path) -> Iterator[Postgres]:
+    """A PostgreSQL with the variant's schema, for the whole run. Tests work on rows of their own."""
+    server = Postgres.start(folder, "--ephemeral")
+    try:
+        migrate(folder, driver.migrate, server.env)
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("logs")
+
+
+@pytest.fixture(scope="session")
+def processes(folder: Path, postgres: Postgres, logs: Path) -> Iterator[tuple[Service, Service]]:
+    """Two processes of the service on one database, for the whole run."""
+    with ExitStack() as stack:
+        pair = []
+        for name in ("one", "two"):
+            service = Service.start(folder, logs / f"{name}.log", SETTINGS | postgres.env)
+            stack.callback(service.stop)
+            pair.append(service)
+        yield pair[0], pair[1]
+
+
+@pytest.fixture
+def running(processes: tuple[Service, Service]) -> Service:
+    """A process of the service that others use too."""
+    return processes[0]
+
+
+@pytest.fixture
+def start_service(folder: Path, postgres: Postgres, tmp_path: Path) -> Iterator[StartService]:
+    """Starts further processes, with settings of the test's own; they end with the test."""
+    with ExitStack() as stack:
+
+        def start(**env: str) -> Service:
+            log = tmp_path / f"{len(list(tmp_path.glob('*.log')))}.log"
+            service = Service.start(folder, log, SETTINGS | postgres.env | env)
+            stack.callback(service.stop)
+            return service
+
+        yield start
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Client]:
+    """Makes clients that wait longer than a service may take, and open as many connections as they are asked to."""
+    clients: list[httpx.AsyncClient] = []
+
+    def make(service: Service) -> httpx.AsyncClient:
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+        clients.append(httpx.AsyncClient(base_url=service.url, limits=limits, timeout=PATIENCE))
+        return clients[-1]
+
+    yield make
+    for made in clients:
+        await made.aclose()
+
+
+@pytest.fixture
+def api(client: Client, running: Service) -> httpx.AsyncClient:
+    """A client of a running service."""
+    return client(running)
+
+
+@pytest.fixture
+def connect(postgres: Postgres) -> Iterator[Connect]:
+    """Opens connections of the schema's owner, each in a transaction of its own."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(psycopg.connect(postgres.owner_url))
+
+
+@pytest.fixture
+def database(connect: Connect) -> psycopg.Connection[tuple[Any, ...]]:
+    """A connection of the schema's owner that sees what is committed."""
+    connection = connect()
+    connection.autocommit = True
+    return connection

@@ -1,0 +1,176 @@
+"""Real PostgreSQL servers and real service processes, on free ports of the loopback interface."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shlex
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+PATIENCE = 60.0
+"""Seconds after which what should have happened has not. It bounds a failing test, and no passing one comes near it."""
+
+Answer = TypeVar("Answer")
+
+
+def eventually(what: str, read: Callable[[], Answer | None], patience: float = PATIENCE) -> Answer:
+    """Asks again and again until there is an answer that is neither None nor False."""
+    deadline = time.monotonic() + patience
+    while (answer := read()) is None or answer is False:
+        assert time.monotonic() < deadline, f"not within {patience:.0f} s: {what}"
+        time.sleep(0.02)
+    return answer
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def environment(changes: Mapping[str, str]) -> dict[str, str]:
+    """What a process gets: where programs are, and nothing of the tests' own settings."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    return kept | dict(changes)
+
+
+def stop(process: subprocess.Popen[Any], patience: float = PATIENCE) -> int:
+    """Asks a process to end, and makes it end where it does not. Returns its exit code."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        return process.wait(patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
+@dataclass
+class Postgres:
+    """A PostgreSQL that the service's own launcher runs."""
+
+    env: dict[str, str]
+    process: subprocess.Popen[str]
+
+    @property
+    def owner_url(self) -> str:
+        return self.env["MIGRATION_DATABASE_URL"]
+
+    @classmethod
+    def start(cls, service: Path, *options: str) -> Postgres:
+        command = ["node", "scripts/services.mjs", *options, "--json"]
+        process = subprocess.Popen(
+            command,
+            cwd=service,
+            env=environment({}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout
+        readable, _, _ = select.select([process.stdout], [], [], PATIENCE)
+        line = process.stdout.readline() if readable else ""
+        if not line:
+            process.kill()
+            raise AssertionError(f"`{' '.join(command)}` started no server:\n{process.communicate()[1]}")
+        return cls(json.loads(line), process)
+
+    def stop(self) -> None:
+        stop(self.process)
+        self.process.communicate()
+
+
+@dataclass
+class Service:
+    """A process of a built service, started with the command of `npm start`."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log_file: Path
+
+    @classmethod
+    def start(cls, folder: Path, log_file: Path, env: Mapping[str, str]) -> Service:
+        """Starts a service, and waits until it is ready."""
+        port = free_port()
+        with log_file.open("wb") as log:
+            process = subprocess.Popen(
+                start_command(folder),
+                cwd=folder,
+                env=environment({"HOST": "127.0.0.1", "PORT": str(port), **env}),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        service = cls(f"http://127.0.0.1:{port}", process, log_file)
+        try:
+            eventually(f"{folder} is ready", service._is_ready)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        return service
+
+    def stop(self) -> int:
+        return stop(self.process)
+
+    def readiness(self) -> int | None:
+        """The status of the readiness probe, None where nothing answers."""
+        return self._probe("/health/ready")
+
+    def liveness(self) -> int | None:
+        """The status of the liveness probe, None where nothing answers."""
+        return self._probe("/health/live")
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        """The sum of a metric's samples that carry some labels; None where it has no such sample."""
+        wanted = {f'{label}="{value}"' for label, value in labels.items()}
+        samples = [
+            float(value)
+            for key, _, value in (line.rpartition(" ") for line in self.metrics().splitlines())
+            if key.partition("{")[0] == name and all(label in key for label in wanted)
+        ]
+        return sum(samples) if samples else None
+
+    def metrics(self) -> str:
+        return httpx.get(f"{self.url}/metrics", timeout=PATIENCE).text
+
+    def log(self) -> list[dict[str, Any]]:
+        """The lines of the log; the last may still be on its way."""
+        lines = self.log_file.read_text().split("\n")[:-1]
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def _is_ready(self) -> bool:
+        if self.process.poll() is not None:
+            raise AssertionError(f"it ended with {self.process.returncode}:\n{self.log_file.read_text()}")
+        return self.readiness() == httpx.codes.OK
+
+    def _probe(self, path: str) -> int | None:
+        try:
+            return httpx.get(f"{self.url}{path}", timeout=PATIENCE).status_code
+        except httpx.TransportError:
+            return None
+
+
+def start_command(folder: Path) -> list[str]:
+    """What `npm start` runs, without npm between: npm swallows SIGTERM, and so nobody runs a service through it."""
+    scripts: dict[str, str] = json.loads((folder / "package.json").read_text())["scripts"]
+    return shlex.split(scripts["start"])
+
+
+def migrate(folder: Path, command: tuple[str, ...], env: Mapping[str, str]) -> None:
+    """Applies a built service's migrations."""
+    result = subprocess.run(
+        command, cwd=folder, env=environment(env), capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert result.returncode == 0, f"{' '.join(command)}:\n{result.stdout}{result.stderr}"

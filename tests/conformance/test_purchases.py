@@ -1,0 +1,86 @@
+"""Ticket sales: never more than there are."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from tests.conformance.conftest import Client
+from tests.conformance.drivers import Driver
+from tests.conformance.problems import problem
+from tests.conformance.processes import Service
+
+pytestmark = pytest.mark.of("nest-typeorm")
+
+
+@pytest.mark.check(22)
+async def test_400_concurrent_purchases_of_100_seats_through_two_processes_sell_exactly_100(
+    driver: Driver,
+    processes: tuple[Service, Service],
+    client: Client,
+    database: psycopg.Connection[tuple[Any, ...]],
+) -> None:
+    apis = [client(process) for process in processes]
+    event = (await driver.create(capacity=100).send(apis[0])).json()["id"]
+
+    answers = await asyncio.gather(*(driver.write_once(event).send(apis[n % 2]) for n in range(400)))
+
+    sold = [answer.json() for answer in answers if answer.status_code == 201]
+    refused = [answer for answer in answers if answer.status_code != 201]
+    assert len(sold) == 100
+    for answer in refused:
+        assert problem(answer, 409, "SOLD_OUT")["available"] == 0
+    assert sorted(number for sale in sold for number in sale["ticketNumbers"]) == list(range(1, 101))
+
+    rows = database.execute("SELECT id::text FROM purchases WHERE event_id = %s", [event]).fetchall()
+    assert {row[0] for row in rows} == {sale["id"] for sale in sold}
+    tickets = database.execute("SELECT number, purchase_id::text FROM tickets WHERE event_id = %s", [event]).fetchall()
+    assert set(tickets) == {(number, sale["id"]) for sale in sold for number in sale["ticketNumbers"]}
+    counters = (await driver.read(event).send(apis[1])).json()
+    assert (counters["sold"], counters["available"]) == (100, 0)
+
+
+@pytest.mark.check(22)
+async def test_purchases_of_several_tickets_get_all_or_none_and_only_what_does_not_fit_is_refused(
+    driver: Driver, processes: tuple[Service, Service], client: Client
+) -> None:
+    apis = [client(process) for process in processes]
+    event = (await driver.create(capacity=100).send(apis[0])).json()["id"]
+    wishes = [quantity for _ in range(20) for quantity in (1, 3, 7, 10)]
+
+    answers = await asyncio.gather(
+        *(driver.write_once(event, quantity=quantity).send(apis[n % 2]) for n, quantity in enumerate(wishes))
+    )
+
+    numbers = [number for answer in answers if answer.status_code == 201 for number in answer.json()["ticketNumbers"]]
+    assert sorted(numbers) == list(range(1, len(numbers) + 1))
+    for quantity, answer in zip(wishes, answers, strict=True):
+        if answer.status_code == 201:
+            assert len(answer.json()["ticketNumbers"]) == quantity
+        else:
+            assert 100 - len(numbers) <= problem(answer, 409)["available"] < quantity
+
+
+async def test_a_purchase_is_answered_without_the_buyer(driver: Driver, api: httpx.AsyncClient) -> None:
+    event = (await driver.create(price=1_250, currency="CHF").send(api)).json()["id"]
+
+    answer = await driver.write_once(event, quantity=3).send(api)
+
+    sale = answer.json()
+    assert (answer.status_code, sale["eventId"], sale["quantity"], sale["ticketNumbers"]) == (201, event, 3, [1, 2, 3])
+    assert (sale["totalPrice"], sale["currency"]) == (3_750, "CHF")
+    assert "ada" not in answer.text.lower()
+
+
+async def test_tickets_of_an_event_that_has_started_are_not_sold(driver: Driver, api: httpx.AsyncClient) -> None:
+    event = (await driver.create(startsAt="2020-01-01T00:00:00Z").send(api)).json()["id"]
+
+    problem(await driver.write_once(event).send(api), 409, "EVENT_STARTED")
+
+
+async def test_a_purchase_for_no_event_is_answered_404(driver: Driver, api: httpx.AsyncClient) -> None:
+    problem(await driver.write_once("01990000-0000-7000-8000-0000000000ff").send(api), 404, "EVENT_NOT_FOUND")
