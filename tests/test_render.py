@@ -29,7 +29,9 @@ OPTIONAL: dict[str, Callable[[dict[str, object]], bool]] = {
     "LICENSE": lambda answers: answers["license"] != "UNLICENSED",
     ".github/workflows/ci.yml": lambda answers: answers["ci"] == "github",
     ".gitlab-ci.yml": lambda answers: answers["ci"] == "gitlab",
+    "deploy/helm/Chart.yaml": lambda answers: answers["kubernetes"] is True,
     ".devcontainer/devcontainer.json": lambda answers: answers["devcontainer"] is True,
+    "AGENTS.md": lambda answers: answers["agents_md"] is True,
 }
 
 
