@@ -52,10 +52,9 @@ def write_env(service: Path) -> None:
         return say(".env: it is there, and stays as it is.")
     script = service / "scripts" / "dev.mjs"
     result = run(service, runtime(service), str(script.relative_to(service)), "--env-only")
-    if result is None or result.returncode != 0:
-        return say(
-            f".env: left out ({reason(result, runtime(service))}). The first `{manager(service)} run dev` writes it."
-        )
+    if not (service / ".env").exists():
+        by_hand = f"The first `{manager(service)} run dev` writes it."
+        return say(f".env: left out ({reason(result, runtime(service))}). {by_hand}")
     return say(".env: written, with fresh secrets.")
 
 

@@ -15,16 +15,19 @@ from tools.render import render
 from tools.toolchain import environment
 
 Rendered = Callable[..., Path]
+SETTINGS = ("DATABASE_URL", "MIGRATION_DATABASE_URL", "PORT", "HOST", "NODE_ENV", "LOG_LEVEL")
+"""What a developer's shell may hold, and would change what a service does."""
 
 
 @pytest.fixture(scope="session", autouse=True)
 def toolchain_env() -> Iterator[dict[str, str]]:
-    """The pinned Node and npm, first on PATH for everything that the tests start."""
-    before = os.environ["PATH"]
-    changed = environment()
-    os.environ["PATH"] = changed["PATH"]
-    yield changed
-    os.environ["PATH"] = before
+    """The pinned Node and npm, first on PATH for everything that the tests start, and no settings of a service."""
+    changed = {name: value for name, value in environment().items() if name not in SETTINGS}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", changed["PATH"])
+        for name in SETTINGS:
+            patch.delenv(name, raising=False)
+        yield changed
 
 
 @pytest.fixture(scope="session")
