@@ -22,10 +22,11 @@ export function answerParserError(error: NodeJS.ErrnoException, socket: Socket):
     return;
   }
   const [status, detail] = describe(error.code);
-  const body = JSON.stringify(statusToProblem(status, detail, '/', randomUUID()));
+  const id = randomUUID();
+  const body = JSON.stringify(statusToProblem(status, detail, '/', id));
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: ${PROBLEM_JSON}\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+      `Content-Length: ${Buffer.byteLength(body)}\r\nX-Request-Id: ${id}\r\nConnection: close\r\n\r\n${body}`,
   );
 }
 

@@ -51,6 +51,8 @@ export async function configureHttp(app: NestFastifyApplication, settings: HttpS
   });
   app.enableCors({
     origin: [...settings.CORS_ORIGINS],
+    // An OPTIONS request that is no preflight is answered like one, and not with an error in plain text.
+    strictPreflight: false,
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     exposedHeaders: [
       'etag',

@@ -1,5 +1,5 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsInt, IsISO4217CurrencyCode, Max, Min } from 'class-validator';
+import { IsInt, IsISO4217CurrencyCode, IsUppercase, Max, Min } from 'class-validator';
 import { IsInstant } from '../../common/validation/is-instant.js';
 import { IsPlainText } from '../../common/validation/is-plain-text.js';
 import { MayBeOmitted } from '../../common/validation/may-be-omitted.js';
@@ -52,5 +52,6 @@ export class CreateEventDto {
 
   @ApiProperty({ pattern: '^[A-Z]{3}$', example: 'EUR', description: 'ISO 4217' })
   @IsISO4217CurrencyCode()
+  @IsUppercase()
   readonly currency!: string;
 }
