@@ -24,8 +24,9 @@ def main(argv: list[str]) -> int:
     command = commands.add_parser("check", help="the templates parse and render")
     command.add_argument("files", nargs="*", help="ignored: a change anywhere may break any variant")
     commands.add_parser("env", help="the line that puts the pinned Node, npm and Bun first on PATH")
-    command = commands.add_parser("bench", help="the variants' own benchmarks")
+    command = commands.add_parser("bench", help="the figures of the README")
     command.add_argument("--variant", default="")
+    command.add_argument("--quick", default="")
     command = commands.add_parser("regenerate", help="lockfiles and OpenAPI documents of variants, from their sources")
     command.add_argument("--variant", default="")
     arguments = parser.parse_args(argv)
@@ -63,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.command == "bench":
         for variant in variants:
-            bench.bench(variant)
+            bench.bench(variant, quick=arguments.quick not in {"", "0"})
         return 0
     folder = ROOT / ".render"
     for variant in variants:

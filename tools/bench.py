@@ -1,21 +1,178 @@
-"""`make bench`: a service's own benchmark, on a service that is rendered for it."""
+"""`make bench`: what a generated service can do, measured here, and written into the README.
+
+The service's own benchmark gives the throughput; here are added how long `dev` takes to the first answer, and the
+memory of the idle service.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import shutil
+import signal
+import socket
 import subprocess
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from tools import ToolError
+import httpx
+
+from tools import ROOT, ToolError
 from tools.install import install
 from tools.render import render
 from tools.toolchain import environment
 
+_PATIENCE_SECONDS = 60
+_IDLE_SECONDS = 10
 
-def bench(variant: str) -> None:
-    """Renders and installs a variant and runs its `npm run bench`, which prints what it measured."""
-    with tempfile.TemporaryDirectory(prefix="plinth-") as folder:
+
+def bench(variant: str, *, quick: bool = False) -> None:
+    """Measures a variant and writes docs/benchmarks/VARIANT.json, VARIANT.svg and the README's section."""
+    readme = ROOT / "README.md"
+    if not quick:
+        with_section(readme.read_text(), variant, "")  # fails now, and not after the measurements
+    with tempfile.TemporaryDirectory(prefix="plinth-bench-") as folder:
         service = render(variant, Path(folder) / "service")
         install(service)
-        if subprocess.run(["npm", "run", "bench"], cwd=service, env=environment(), check=False).returncode != 0:
-            raise ToolError(f"`npm run bench` failed for {variant}; what it said is above.")
+        print(f"{variant}: from `npm run dev` to the first answer ...", flush=True)
+        starts = [time_to_first_answer(service) for _ in range(3)]
+        print(f"  {', '.join(f'{seconds:.2f} s' for seconds in starts)}", flush=True)
+        _run(service, "npm", "run", "build")
+        memory = idle_memory(service)
+        print(f"{variant}: idle memory {memory:.0f} MiB", flush=True)
+        _run(service, "npm", "run", "bench", *(["--", "--quick"] if quick else []))
+        results: dict[str, Any] = json.loads((service / "bench" / "results.json").read_text())
+        results["start"] = {"firstSeconds": round(starts[0], 2), "laterSeconds": round(max(starts[1:]), 2)}
+        results["idleMemoryMiB"] = round(memory)
+        if quick:
+            print("A quick run proves that the benchmark works. Its figures are not kept.")
+            return
+        target = ROOT / "docs" / "benchmarks"
+        target.mkdir(parents=True, exist_ok=True)
+        (target / f"{variant}.json").write_text(json.dumps(results, indent=2) + "\n")
+        shutil.copy(service / "bench" / "throughput.svg", target / f"{variant}.svg")
+    readme.write_text(with_section(readme.read_text(), variant, markdown(variant, results)))
+
+
+def with_section(readme: str, variant: str, text: str) -> str:
+    """The README with a text between the two markers of a variant."""
+    begin, end = f"<!-- benchmark {variant} -->", f"<!-- /benchmark {variant} -->"
+    if begin not in readme or end not in readme:
+        raise ToolError(f"README.md has no place for the figures: add {begin} and {end}, each on a line of its own.")
+    section = f"{begin}\n{text}\n{end}"
+    return re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: section, readme, flags=re.DOTALL)
+
+
+def markdown(variant: str, results: dict[str, Any]) -> str:
+    """The figures of a run as the README shows them."""
+    rate, ratio, held, start = (results[name] for name in ("perSecond", "ratios", "held", "start"))
+    rows = [
+        ("purchases, grouped", f"{rate['grouped']:,}/s", f"**{ratio['grouped / plain']}** times the plain path"),
+        ("purchases, one transaction each", f"{rate['plain']:,}/s", ""),
+        (
+            "POST that does nothing, same validation",
+            f"{rate['noop']:,}/s",
+            f"grouped is **{ratio['grouped / noop']:.0%}**",
+        ),
+        (
+            f"purchases, grouped, held {held['seconds']} s",
+            f"{held['perSecond']:,}/s",
+            f"**{held['held / noop']:.0%}** of the POST that does nothing; last sixth / first sixth "
+            f"{held['last sixth / first sixth']}; {held['HOT updates']:.1%} HOT updates",
+        ),
+        ("`GET /events/:id`", f"{rate['read']:,}/s", f"**{ratio['read / bare']:.0%}** of the bare server"),
+        ("bare Node `http` + pg, same query, same bytes", f"{rate['bare']:,}/s", ""),
+        ("`npm run dev` to the first answer", f"{start['firstSeconds']} s", f"later {start['laterSeconds']} s"),
+        ("memory, idle", f"{results['idleMemoryMiB']} MiB", ""),
+    ]
+    table = "\n".join(f"| {what} | {figure} | {comment} |" for what, figure, comment in rows)
+    return (
+        f"{results['machine']}; {results['connections']} connections from two processes, one hot event, `fsync` on, "
+        "load, service and database on the same machine. Medians of three rounds.\n\n"
+        f"| | | |\n| --- | ---: | --- |\n{table}\n\n"
+        f"![Purchases per second over connections, both paths](docs/benchmarks/{variant}.svg)"
+    )
+
+
+def time_to_first_answer(service: Path) -> float:
+    """Seconds from `npm run dev` to the first 200 of /health/ready."""
+    port = _free_port()
+    began = time.monotonic()
+    with _started(service, ["npm", "run", "--silent", "dev"], {"PORT": str(port)}):
+        _wait_until_ready(port)
+        return time.monotonic() - began
+
+
+def idle_memory(service: Path) -> float:
+    """Resident memory of the production process in MiB, some seconds after it became ready."""
+    port = _free_port()
+    serve = ["node", "scripts/services.mjs", "--ephemeral", "--", "sh", "-c"]
+    start = json.loads((service / "package.json").read_text())["scripts"]["start"]
+    with _started(service, [*serve, f"npm run -s db:migrate && {start}"], {"PORT": str(port), "HOST": "127.0.0.1"}):
+        _wait_until_ready(port)
+        time.sleep(_IDLE_SECONDS)
+        return _resident(next(_listeners(service)))
+
+
+def _listeners(service: Path) -> Iterator[int]:
+    """Processes of a service that run its build."""
+    for directory in Path("/proc").iterdir():
+        try:
+            command = (directory / "cmdline").read_bytes().split(b"\0")
+            inside = (directory / "cwd").resolve() == service.resolve()
+        except OSError:
+            continue
+        if inside and b"dist/main.js" in command and command[0].endswith(b"node"):
+            yield int(directory.name)
+
+
+def _resident(pid: int) -> float:
+    match = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    if match is None:
+        raise ToolError(f"the memory of process {pid} cannot be read")
+    return int(match[1]) / 1024
+
+
+@contextmanager
+def _started(service: Path, command: list[str], env: dict[str, str]) -> Iterator[None]:
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            command, cwd=service, env=environment() | env, stdout=log, stderr=log, start_new_session=True
+        )
+        try:
+            yield
+        except ToolError as error:
+            log.seek(0)
+            raise ToolError(f"{error}\n{log.read().decode(errors='replace')}") from error
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(timeout=_PATIENCE_SECONDS)
+
+
+def _wait_until_ready(port: int) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/health/ready", timeout=1).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.01)
+    raise ToolError("the service did not become ready")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _run(service: Path, *command: str) -> None:
+    if subprocess.run(command, cwd=service, env=environment(), check=False).returncode != 0:
+        raise ToolError(f"`{' '.join(command)}` failed in {service}")
