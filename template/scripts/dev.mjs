@@ -27,8 +27,8 @@ import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs, parseEnv } from 'node:util';
-import { LauncherError, UsageError } from './services/errors.mjs';
+import util from 'node:util'; // whole: an old Node lacks some of its functions, and is told so
+import { assertRuntime, LauncherError, UsageError } from './services/errors.mjs';
 import { createWatchdog, whenParentEnds } from './services/processes.mjs';
 import { startServices } from './services.mjs';
 
@@ -103,7 +103,7 @@ function readManifest() {
 /** The port of the service: PORT, or else the one that .env.example documents. */
 function readPort() {
   const documented = existsSync('.env.example')
-    ? parseEnv(readFileSync('.env.example', 'utf8')).PORT
+    ? util.parseEnv(readFileSync('.env.example', 'utf8')).PORT
     : undefined;
   const text = process.env.PORT || documented || '3000';
   const port = Number(text);
@@ -426,11 +426,12 @@ async function main(argv) {
   const options = { 'env-only': { type: 'boolean' }, help: { type: 'boolean', short: 'h' } };
   const unknown = argv.find((argument) => !['--env-only', '--help', '-h'].includes(argument));
   if (unknown !== undefined) throw new UsageError(`${unknown}: no such option.\n\n${HELP}`);
-  const { values } = parseArgs({ args: argv, options });
+  const { values } = util.parseArgs({ args: argv, options });
   if (values.help) {
     process.stdout.write(HELP);
     return 0;
   }
+  assertRuntime(JSON.parse(readFileSync('package.json', 'utf8')));
   writeEnvFile();
   if (values['env-only']) return 0;
 

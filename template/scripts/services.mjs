@@ -3,15 +3,17 @@
 /**
  * Starts the real servers that this service needs (package.json, "services"), without Docker.
  *
- *     node scripts/services.mjs [--ephemeral [--durable]] [--json] [-- command ...]
+ *     node scripts/services.mjs [--ephemeral] [--durable] [--json] [-- command ...]
  *
  * What the environment or .env already names (DATABASE_URL, ...) is not started. Data stays in .data/, unless
  * --ephemeral. Nothing that was started outlives this process, whichever way it ends.
  */
 import { spawn } from 'node:child_process';
 import {
+  accessSync,
   chmodSync,
   chownSync,
+  constants,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -22,13 +24,13 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { constants, tmpdir } from 'node:os';
+import { constants as osConstants, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { parseArgs, parseEnv } from 'node:util';
+import util from 'node:util'; // whole: an old Node lacks some of its functions, and is told so
 import { isReachable } from './services/accounts.mjs';
-import { LauncherError, UsageError } from './services/errors.mjs';
+import { assertRuntime, LauncherError, UsageError } from './services/errors.mjs';
 import {
   createWatchdog,
   isRunning,
@@ -172,7 +174,7 @@ const identity = (pid) => (pid && processIdentity(pid)) || `${pid}`;
 /** The variables of the service's .env, {} where there is none. */
 function readEnvFile() {
   const file = join(root, '.env');
-  return existsSync(file) ? withoutEmpty(parseEnv(readFileSync(file, 'utf8'))) : {};
+  return existsSync(file) ? withoutEmpty(util.parseEnv(readFileSync(file, 'utf8'))) : {};
 }
 
 /**
@@ -197,7 +199,9 @@ function withoutEmpty(variables) {
  */
 async function readManifest() {
   const file = join(root, 'package.json');
-  const { name, services } = JSON.parse(readFileSync(file, 'utf8'));
+  const manifest = JSON.parse(readFileSync(file, 'utf8'));
+  assertRuntime(manifest);
+  const { name, services } = manifest;
   const known = readdirSync(join(root, 'scripts', 'services')).map((entry) => entry.replace(/\.mjs$/, ''));
   if (typeof name !== 'string' || !Array.isArray(services)) {
     throw new LauncherError(
@@ -226,7 +230,16 @@ async function readManifest() {
 /** `.data`, which the servers' own users can pass through. */
 function dataDirectory() {
   const directory = join(root, '.data');
-  mkdirSync(directory, { recursive: true });
+  try {
+    mkdirSync(directory, { recursive: true });
+    accessSync(directory, constants.W_OK);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : error;
+    throw new LauncherError(
+      `The data cannot be kept in ${directory} (${why}).\n` +
+        `Run this as the folder's owner, or hand the folder over: sudo chown -R "$(id -un)" '${directory}'`,
+    );
+  }
   if (process.getuid?.() === 0) {
     chmodSync(directory, 0o755);
     const { uid, gid } = statSync(root);
@@ -272,7 +285,7 @@ function whenGone(process, then) {
   timer.unref();
 }
 
-const HELP = `Usage: node scripts/services.mjs [--ephemeral [--durable]] [--json] [-- command ...]
+const HELP = `Usage: node scripts/services.mjs [--ephemeral] [--durable] [--json] [-- command ...]
 
 Starts the servers that package.json lists under "services" and that no variable (DATABASE_URL, ...) in the
 environment or in .env names. Without a command it prints their variables and runs until Ctrl-C. With a command it
@@ -298,7 +311,7 @@ function parseArguments(argv) {
   };
   let values;
   try {
-    ({ values } = parseArgs({ args: own, options, allowPositionals: false }));
+    ({ values } = util.parseArgs({ args: own, options, allowPositionals: false }));
   } catch {
     const unknown = own.find(
       (argument) => !['--ephemeral', '--durable', '--json', '--help', '-h'].includes(argument),
@@ -330,12 +343,13 @@ async function runCommand([program = '', ...args], env) {
   if (child.pid) watchdog.watch(child, 'TERM');
   // A terminal sends Ctrl-C to the command as well.
   onSignal((signal) => void ((signal === 'SIGINT' && process.stdin.isTTY) || child.kill(signal)));
+  whenParentEnds(() => void child.kill('SIGTERM'));
   const code = await new Promise((resolve) => {
     child.once('error', (error) => {
       process.stderr.write(`services: cannot run ${program}: ${error.message}\n`);
       resolve(127);
     });
-    child.once('exit', (code, signal) => resolve(signal ? 128 + constants.signals[signal] : code));
+    child.once('exit', (code, signal) => resolve(signal ? 128 + osConstants.signals[signal] : code));
   });
   if (child.pid) watchdog.forget(child, 'TERM');
   await watchdog.release();
@@ -343,7 +357,7 @@ async function runCommand([program = '', ...args], env) {
 }
 
 /** @type {(signal: NodeJS.Signals) => void} */
-let handleSignal = (signal) => process.exit(128 + constants.signals[signal]); // the watchdog ends what was started
+let handleSignal = (signal) => process.exit(128 + osConstants.signals[signal]); // the watchdog ends what was started
 
 /** @param {(signal: NodeJS.Signals) => void} handler */
 function onSignal(handler) {

@@ -1,4 +1,4 @@
-"""A tiny service with the real launcher, real packages from the registry and real servers."""
+"""A tiny service with the real launcher, the packages of a real one, and real servers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -17,14 +18,11 @@ from pathlib import Path
 
 import pytest
 
+from tools.install import install
+from tools.render import render
+
 SCRIPTS = Path(__file__).parents[2] / "template" / "scripts"
-DEPENDENCIES = {
-    "embedded-postgres": "18.4.0-beta.17",
-    "pg": "8.23.1",
-    "typescript": "6.0.3",
-    "@types/node": "24.19.2",
-}
-PLATFORMS = ["darwin-arm64", "darwin-x64", "linux-arm", "linux-arm64", "linux-ia32", "linux-ppc64", "linux-x64"]
+VARIANT = "nest-typeorm"  # its packages hold PostgreSQL, a client for it, and the compiler
 IS_ROOT = os.getuid() == 0
 # Non-ASCII letters and spaces: each test runs in such a folder.
 FOLDER = "ticket shop in Köln"
@@ -47,7 +45,8 @@ class Service:
     def env(self, **changes: str) -> dict[str, str]:
         """A clean environment; all that is started in it can be recognised by its marker."""
         kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_", "SSL_"))}
-        path = os.pathsep.join([str(self.node.parent), "/usr/local/bin", "/usr/bin", "/bin"])
+        python = str(Path(sys.executable).parent)  # one that has pip
+        path = os.pathsep.join([str(self.node.parent), python, "/usr/local/bin", "/usr/bin", "/bin"])
         own = {
             "PATH": path,
             "HOME": str(self.place),
@@ -57,9 +56,13 @@ class Service:
         return kept | own | changes
 
     def start(self, *arguments: str, script: str = "services", **env: str) -> subprocess.Popen[str]:
+        return self.spawn(str(self.node), f"scripts/{script}.mjs", *arguments, **env)
+
+    def spawn(self, *command: str, **env: str) -> subprocess.Popen[str]:
+        """Starts a program as the service's user, at the head of a process group as a terminal would."""
         account = pwd.getpwnam(self.user) if self.user else None
         return subprocess.Popen(
-            [str(self.node), f"scripts/{script}.mjs", *arguments],
+            command,
             cwd=self.path,
             env=self.env(**env),
             text=True,
@@ -69,6 +72,7 @@ class Service:
             user=account.pw_uid if account else None,
             group=account.pw_gid if account else None,
             extra_groups=[] if account else None,
+            process_group=0,
         )
 
     def run(self, *arguments: str, script: str = "services", **env: str) -> subprocess.CompletedProcess[str]:
@@ -139,13 +143,22 @@ class Service:
         return found
 
     def postmasters(self) -> list[int]:
-        return [pid for pid, command in self.processes().items() if "bin/postgres -D" in command]
+        found = [pid for pid, command in self.processes().items() if "bin/postgres -D" in command]
+        # A process that PostgreSQL has just forked goes by the name of its parent.
+        return [pid for pid in found if parent_of(pid) not in found]
 
     def wait_until_nothing_runs(self) -> None:
         wait_for(lambda: not self.processes(), lambda: f"still running: {self.processes()}")
 
     def temporary(self) -> list[str]:
         return [path.name for path in (self.place / "tmp").iterdir()]
+
+
+def parent_of(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0  # gone
 
 
 def wait_for(condition: Callable[[], object], otherwise: Callable[[], str] = lambda: "it did not happen") -> None:
@@ -175,17 +188,19 @@ def node(workshop: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def packages(workshop: Path) -> Path:
-    """node_modules, installed once."""
-    folder = workshop / "packages"
-    folder.mkdir()
-    manifest = {
-        "private": True,
-        "dependencies": DEPENDENCIES,
-        "allowScripts": {f"@embedded-postgres/{platform}": True for platform in PLATFORMS},
-    }
-    (folder / "package.json").write_text(json.dumps(manifest))
-    subprocess.run(["npm", "install", "--no-audit", "--no-fund"], cwd=folder, check=True, capture_output=True)
+    """node_modules of a rendered service, where every user can read them."""
+    folder = render(VARIANT, workshop / "rendered", {})
+    install(folder)
     return folder / "node_modules"
+
+
+def own_packages(service: Service, packages: Path) -> None:
+    """Gives a service what it needs to start PostgreSQL as files of its own, not through a link."""
+    modules = service.path / "node_modules"
+    modules.unlink()
+    for name in ("embedded-postgres", "@embedded-postgres", "pg*", "postgres-*", "split2", "xtend"):
+        for source in packages.glob(name):
+            shutil.copytree(source, modules / source.name, symlinks=True)
 
 
 MakeService = Callable[..., Service]

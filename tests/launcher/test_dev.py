@@ -6,6 +6,7 @@ import json
 import os
 import queue
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -51,9 +52,11 @@ if (!process.env.MIGRATION_DATABASE_URL) throw new Error('no owner');
 console.log('prepared');
 """
 DEV = {
-    "compile": ["node_modules/typescript/bin/tsc", "--watch", "--preserveWatchOutput"],
+    "compile": ["node_modules/typescript/bin/tsc"],
+    "watch": ["node_modules/typescript/bin/tsc", "--watch", "--preserveWatchOutput"],
     "prepare": ["dist/prepare.js"],
     "start": ["dist/main.js"],
+    "examples": ["curl {url}/", "curl -X POST {url}/tickets"],
 }
 
 
@@ -157,6 +160,17 @@ class TestEnvFile:
         assert file.read_text() == text
         assert not (app.path / ".data").exists()
 
+    def test_that_is_there_stays_and_what_it_lacks_is_named(self, app: Service) -> None:
+        app.write(".env.example", f"{self.EXAMPLE}#OPTIONAL=1\n")
+        own = "export PORT=4000\n# OTHER=not needed here\nLOOK=mine"
+        app.write(".env", own)
+        result = app.run("--env-only", script="dev")
+        assert result.returncode == 0
+        assert (app.path / ".env").read_text() == own
+        assert result.stderr.splitlines()[1:] == ["  NOTE=a <secret> in a text"]
+        app.write(".env", f"{own}\nNOTE=\n")
+        assert app.run("--env-only", script="dev").stderr == ""
+
     def test_gives_way_to_the_environment(self, app: Service, port: int) -> None:
         app.write(".env", "PORT=1\nLOOK=file\nNODE_ENV=test\n")
         loop = Loop(app, port, LOOK="environment")
@@ -174,6 +188,8 @@ class TestLoop:
         loop.expect(f"http://127.0.0.1:{port}$")
         loop.expect(f"http://127.0.0.1:{port}/docs")
         shown = loop.expect("postgres://ticket_shop_app:").split()[-1]
+        loop.expect(f"curl http://127.0.0.1:{port}/$")
+        loop.expect(f"curl -X POST http://127.0.0.1:{port}/tickets$")
         answer = loop.get()
         assert (answer["DATABASE_URL"], answer["NODE_ENV"]) == (shown, "development")
         assert loop.end() == 0
@@ -200,14 +216,15 @@ class TestLoop:
         pid = loop.get()["pid"]
         stamp = app.path / ".data" / "compiled"
         compiled = stamp.read_text()
-        app.write("src/main.ts", MAIN + "\n// a comment")
-        app.write("src/main.ts", MAIN)
+        # The compiler that watches looks at everything once, and finds what is there already.
         wait_for(lambda: stamp.exists() and stamp.read_text() not in ("", compiled))
+        assert loop.get()["pid"] == pid
         app.write("src/main.ts", MAIN.replace("first", "second"))
         wait_for(loop.greets("second"))
         assert loop.get()["pid"] != pid
         assert len([command for command in app.processes().values() if "dist/main.js" in command]) == 1
         assert loop.end() == 0
+        assert loop.lines.count("Restarting ...\n") == 1
 
     def test_keeps_the_last_good_build_running_while_there_are_errors(self, app: Service, port: int) -> None:
         loop = Loop(app, port)
@@ -247,7 +264,7 @@ class TestLoop:
         app.write("never.mjs", "setInterval(() => {}, 1000);")
         package_json = app.path / "package.json"
         times = package_json.stat()
-        app.configure(dev=DEV | {"compile": ["never.mjs"]})
+        app.configure(dev=DEV | {"compile": ["never.mjs"], "watch": ["never.mjs"]})
         os.utime(package_json, ns=(times.st_atime_ns, times.st_mtime_ns))
         loop = Loop(app, port)
         loop.expect("is ready after")
@@ -303,11 +320,13 @@ class TestMistake:
         assert "could not be prepared by: node dist/prepare.js" in result.stderr
         assert app.processes() == {}
 
-    def test_a_missing_step_in_package_json_is_named(self, app: Service) -> None:
-        app.configure(dev={"compile": []})
+    @pytest.mark.parametrize("step", ["compile", "watch", "prepare", "start"])
+    def test_a_missing_step_in_package_json_is_named(self, app: Service, step: str) -> None:
+        app.configure(dev={name: value for name, value in DEV.items() if name != step})
         result = app.run(script="dev")
         assert result.returncode == 1
-        assert '"dev": { "prepare": [...] }' in result.stderr
+        assert f'"dev": {{ "{step}": [...] }}' in result.stderr
+        assert not (app.path / ".data").exists()
 
     def test_no_database_to_be_had_ends_it(self, make_service: MakeService, port: int) -> None:
         service = furnish(make_service())
@@ -320,24 +339,30 @@ class TestMistake:
         assert service.processes() == {}
 
 
-def test_ctrl_c_in_a_terminal_ends_it_in_order(app: Service, port: int) -> None:
-    """The whole foreground group gets SIGINT, as from a terminal."""
-    command = [str(app.node), "scripts/dev.mjs"]
-    process = subprocess.Popen(
-        command,
-        cwd=app.path,
-        env=app.env(PORT=str(port)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdout
-    for line in process.stdout:
-        if "Ctrl-C stops everything" in line:
-            break
-    os.killpg(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
-    assert "drained" in output
-    assert app.processes() == {}
+class TestUnderNpm:
+    """`npm run dev`, which puts itself and a shell above the script."""
+
+    def begin(self, app: Service, port: int) -> subprocess.Popen[str]:
+        app.configure(scripts={"dev": "node scripts/dev.mjs 2>&1"})
+        process = app.spawn(str(shutil.which("npm")), "run", "dev", PORT=str(port))
+        assert process.stdout
+        for line in process.stdout:
+            if "Ctrl-C stops everything" in line:
+                return process
+        pytest.fail("it has ended")
+
+    def test_ctrl_c_ends_it_in_order(self, app: Service, port: int) -> None:
+        """The whole foreground group gets SIGINT, as from a terminal."""
+        process = self.begin(app, port)
+        os.killpg(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+        assert "drained" in output
+        assert app.processes() == {}
+
+    @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
+    def test_what_ends_npm_alone_ends_all(self, app: Service, port: int, by: signal.Signals) -> None:
+        process = self.begin(app, port)
+        process.send_signal(by)
+        output, _ = process.communicate(timeout=60)
+        assert "drained" in output
+        app.wait_until_nothing_runs()

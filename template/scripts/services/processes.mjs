@@ -10,6 +10,7 @@ import { LauncherError } from './errors.mjs';
 const POLL_MS = 5;
 const READY_TIMEOUT_MS = 60_000;
 const isWindows = process.platform === 'win32';
+const isLinux = process.platform === 'linux';
 
 /**
  * A process id together with the time at which that process started: unlike a bare id, it cannot be
@@ -20,10 +21,8 @@ const isWindows = process.platform === 'win32';
  */
 export function processIdentity(pid) {
   try {
-    if (process.platform === 'linux') {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      // The command's name, in parentheses, may itself hold spaces and parentheses.
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    if (isLinux) {
+      const fields = status(pid);
       return fields[0] === 'Z' ? undefined : `${pid}@${fields[19]}`;
     }
     if (isWindows) {
@@ -40,6 +39,17 @@ export function processIdentity(pid) {
   }
 }
 
+/**
+ * What Linux tells of a process, from its state on (the third field in proc_pid_stat(5)).
+ *
+ * @param {number} pid
+ */
+function status(pid) {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  // The command's name, in parentheses, may itself hold spaces and parentheses.
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
 /** @param {string} identity as {@link processIdentity} gave it */
 export function isRunning(identity) {
   return processIdentity(Number.parseInt(identity, 10)) === identity;
@@ -52,12 +62,20 @@ export function isRunning(identity) {
  */
 export function commandLine(pid) {
   try {
-    return process.platform === 'linux'
+    return isLinux
       ? readFileSync(`/proc/${pid}/cmdline`, 'utf8')
       : execFileSync('ps', ['-o', 'args=', '-p', `${pid}`], { encoding: 'utf8', stdio: 'pipe' });
   } catch {
     return '';
   }
+}
+
+/** @param {number} pid */
+function parentOf(pid) {
+  if (!isLinux) {
+    return Number(execFileSync('ps', ['-o', 'ppid=', '-p', `${pid}`], { encoding: 'utf8', stdio: 'pipe' }));
+  }
+  return Number(status(pid)[1]);
 }
 
 /**
@@ -66,13 +84,20 @@ export function commandLine(pid) {
  * @param {() => void} then
  */
 export function whenParentEnds(then) {
-  if (!process.env.npm_lifecycle_event) return; // started by hand: `nohup ... &` may well outlive its shell
+  const { npm_lifecycle_event: event, npm_lifecycle_script: script = '' } = process.env;
+  if (!event) return; // started by hand: `nohup ... &` may well outlive its shell
   const parent = process.ppid;
-  const timer = setInterval(() => {
-    if (process.ppid === parent) return;
-    clearInterval(timer);
-    then();
-  }, 500);
+  // Between the package manager and this process may be the shell that it runs scripts with.
+  const manager = script && commandLine(parent).includes(script) ? parentOf(parent) : parent;
+  const identity = processIdentity(manager) ?? '';
+  const timer = setInterval(
+    () => {
+      if (process.ppid === parent && isRunning(identity)) return;
+      clearInterval(timer);
+      then();
+    },
+    isLinux ? 500 : 2000,
+  ); // elsewhere a look takes a program
   timer.unref();
 }
 
