@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from tools import bench, check, new, regenerate, render, toolchain
+    from tools import bench, check, install, new, regenerate, render, toolchain
 
     if arguments.command == "env":
         print(toolchain.shell_line())
@@ -70,6 +70,9 @@ def run(arguments: argparse.Namespace) -> int:
     for variant in variants:
         changed = render.refresh(variant, folder / variant)
         print(f"{folder / variant}: {len(changed)} files changed", flush=True)
+        if not (folder / variant / "node_modules").exists():
+            print("Installing its packages, for tsc and the editor (a minute the first time) ...", flush=True)
+            install.install(folder / variant)
     if arguments.watch not in {"", "0"}:
         print("Watching template/ and variants/ (Ctrl-C ends it) ...", flush=True)
         render.follow(variants, folder)

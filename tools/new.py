@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import http.client
 import shlex
 import shutil
 import signal
@@ -11,11 +10,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 import warnings
 from collections.abc import Iterable, Mapping
-from http import HTTPStatus
 from pathlib import Path
 
 import yaml
@@ -28,9 +24,6 @@ from tools.render import render
 from tools.toolchain import bin_folder, environment
 
 Answers = Mapping[str, object]
-
-_EXAMPLES = {"nest-typeorm": "curl '{url}/events?available=true&limit=3'"}
-"""A request that shows what a variant is about."""
 
 
 def questions() -> dict[str, dict[str, object]]:
@@ -170,7 +163,6 @@ def try_out(variant: str, data: str) -> int:
         # Ctrl-C reaches the whole group: the service ends in order, and this waits for it.
         signal.signal(signal.SIGINT, lambda *_: None)
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-        threading.Thread(target=_show_example, args=(variant, port, process), daemon=True).start()
         return process.wait()
 
 
@@ -185,21 +177,3 @@ def _free_port(preferred: int) -> int:
                 continue
             return int(listener.getsockname()[1])
     raise ToolError("No port is free on 127.0.0.1.")
-
-
-def _show_example(variant: str, port: int, process: subprocess.Popen[bytes]) -> None:
-    """Prints a request to begin with, once the service is ready."""
-    while process.poll() is None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-        try:
-            connection.request("GET", "/health/ready")
-            ready = connection.getresponse().status == HTTPStatus.OK
-        except (OSError, http.client.HTTPException):
-            ready = False
-        finally:
-            connection.close()
-        time.sleep(0.3)  # where it is ready, until `dev` has said so
-        if ready:
-            example = _EXAMPLES.get(variant, "curl {url}/openapi.json")
-            print(f"  For example:\n\n    {example.format(url=f'http://127.0.0.1:{port}')}\n", flush=True)
-            return

@@ -16,6 +16,7 @@ from copier import run_copy
 from watchfiles import watch
 
 from tools import ROOT
+from tools.install import install
 
 _PARTS = ("copier.yml", "template", "variants")
 
@@ -51,7 +52,7 @@ def render(variant: str, destination: Path, answers: Mapping[str, object] | None
 def refresh(variant: str, destination: Path, answers: Mapping[str, object] | None = None) -> list[str]:
     """Renders into a folder that is in use: touches only what differs, removes what is no longer rendered.
 
-    Returns the paths that changed, relative to the folder.
+    Packages that the lockfile has no longer are removed too. Returns the paths that changed, relative to the folder.
     """
     with tempfile.TemporaryDirectory(prefix="plinth-") as folder:
         new = render(variant, Path(folder) / "service", answers)
@@ -68,17 +69,20 @@ def refresh(variant: str, destination: Path, answers: Mapping[str, object] | Non
             with contextlib.suppress(OSError):  # it holds something else
                 (destination / folder).rmdir()
     manifest.write_text(json.dumps(names))
+    if "package.json" in changed or "package-lock.json" in changed:
+        shutil.rmtree(destination / "node_modules", ignore_errors=True)
     return changed + gone
 
 
 def follow(variants: Iterable[str], folder: Path) -> None:
-    """Renders again whenever a source changes, until interrupted."""
+    """Renders again whenever a source changes, packages included, until interrupted."""
     for changes in watch(*(ROOT / part for part in _PARTS), raise_interrupt=False):
         print(", ".join(sorted({str(Path(path).relative_to(ROOT)) for _, path in changes})), flush=True)
         for variant in variants:
             try:
                 for name in refresh(variant, folder / variant):
                     print(f"  {variant}/{name}", flush=True)
+                install(folder / variant)
             except Exception as error:  # a template that is being edited may be broken for a moment
                 print(f"  {variant}: {type(error).__name__}: {error}", flush=True)
 
