@@ -27,7 +27,8 @@ export class CommonModule {
       imports: [
         ConfigModule.forRoot(config),
         // The adapter owns the logger; here it is bound to the request, so that every line carries its id.
-        LoggerModule.forRoot({ pinoHttp: { logger }, useExisting: true }),
+        // Its own default path, `{/*splat}`, is one that @fastify/middie matches with no request.
+        LoggerModule.forRoot({ pinoHttp: { logger }, useExisting: true, forRoutes: ['*path'] }),
         ThrottlerModule.forRoot({
           throttlers: [
             { name: 'default', limit: config.RATE_LIMIT_MAX, ttl: config.RATE_LIMIT_WINDOW_SECONDS * 1000 },

@@ -52,7 +52,9 @@ export class ProblemFilter implements ExceptionFilter {
     }
     const status = clientFaultStatus(exception);
     if (status !== undefined) {
-      return statusToProblem(status, (exception as Error).message, instance, request.id);
+      // The router's message repeats the URL, whose query may hold what should be in no document.
+      const detail = (exception as Error).message.replace(request.url, instance);
+      return statusToProblem(status, detail, instance, request.id);
     }
     this.logger.error({ err: exception }, 'unexpected error');
     return internalProblem(instance, request.id);
