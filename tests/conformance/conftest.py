@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
@@ -23,7 +24,7 @@ from tools.install import install
 DRIVERS: tuple[Driver, ...] = (NestTypeorm(),)
 
 # Limits that are a matter of their own tests.
-SETTINGS = {"RATE_LIMIT_MAX": "1000000"}
+SETTINGS = {"RATE_LIMIT_MAX": "1000000", "SHUTDOWN_DRAIN_MS": "0"}
 
 Connect = Callable[[], "psycopg.Connection[tuple[Any, ...]]"]
 StartService = Callable[..., Service]
@@ -120,6 +121,18 @@ def processes(folder: Path, postgres: Postgres, logs: Path) -> Iterator[tuple[Se
 def running(processes: tuple[Service, Service]) -> Service:
     """A process of the service that others use too."""
     return processes[0]
+
+
+@pytest.fixture
+def own_database(driver: Driver, folder: Path, postgres: Postgres) -> Iterator[dict[str, str]]:
+    """The settings of a migrated database that only this test uses."""
+    name = f"test_{uuid.uuid4().hex}"
+    env = {variable: str(httpx.URL(url).copy_with(path=f"/{name}")) for variable, url in postgres.env.items()}
+    with psycopg.connect(postgres.owner_url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        migrate(folder, driver.migrate, env)
+        yield env
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
 
 
 @pytest.fixture

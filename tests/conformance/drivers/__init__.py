@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 
@@ -45,7 +45,10 @@ class Driver(Protocol):
     give_back: str
     """SQL that undoes `reserve`, by the key."""
 
-    def create(self, **changes: object) -> Call:
+    breakage: str
+    """SQL after which every statement about resources fails."""
+
+    def create(self, **members: object) -> Call:
         """Makes the resource that the other calls work on; answered 201 with its `id`."""
         ...
 
@@ -57,10 +60,10 @@ class Driver(Protocol):
         """Lists resources of this kind."""
         ...
 
-    def change(self, resource: str, version: int, **changes: object) -> Call:
+    def change(self, resource: str, version: int, /, **changes: Any) -> Call:
         """Changes the resource where it is still at a version."""
         ...
 
-    def write_once(self, resource: str, key: str | None = None, **changes: object) -> Call:
+    def write_once(self, resource: str, key: str | None = None, /, **changes: Any) -> Call:
         """The write whose repetition would hurt: it locks the resource's row and adds an effect, once per key."""
         ...

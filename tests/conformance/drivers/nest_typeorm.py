@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlencode
 
 from tests.conformance.drivers import Call
@@ -29,8 +30,9 @@ class NestTypeorm:
     effects = "SELECT count(*) FROM purchases WHERE event_id = %s"
     reserve = "INSERT INTO idempotency_keys (key, fingerprint, response) VALUES (%s, '', '{}')"
     give_back = "DELETE FROM idempotency_keys WHERE key = %s"
+    breakage = "ALTER TABLE events RENAME TO gone"
 
-    def create(self, **changes: object) -> Call:
+    def create(self, **members: object) -> Call:
         event = {
             "name": "An evening of string quartets",
             "description": "Haydn and Bartók",
@@ -40,7 +42,7 @@ class NestTypeorm:
             "price": 4_500,
             "currency": "EUR",
         }
-        return Call("POST", "/events", event | changes)
+        return Call("POST", "/events", event | members)
 
     def read(self, resource: str) -> Call:
         return Call("GET", f"/events/{resource}")
@@ -48,10 +50,10 @@ class NestTypeorm:
     def find(self, **query: object) -> Call:
         return Call("GET", f"/events?{urlencode(query)}")
 
-    def change(self, resource: str, version: int, **changes: object) -> Call:
+    def change(self, resource: str, version: int, /, **changes: Any) -> Call:
         return Call("PATCH", f"/events/{resource}", changes, {"if-match": f'"{version}"'})
 
-    def write_once(self, resource: str, key: str | None = None, **changes: object) -> Call:
+    def write_once(self, resource: str, key: str | None = None, /, **changes: Any) -> Call:
         purchase = {"quantity": 1, "buyer": {"name": "Ada Lovelace", "email": "ada@example.com"}}
         headers = {} if key is None else {"idempotency-key": key}
         return Call("POST", f"/events/{resource}/tickets/purchase", purchase | changes, headers)

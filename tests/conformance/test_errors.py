@@ -1,0 +1,111 @@
+"""Every error, forced or natural, is an RFC 9457 document that leaks nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+import httpx
+import psycopg
+import pytest
+
+from tests.conformance.conftest import Client, Connect, StartService
+from tests.conformance.drivers import Driver
+from tests.conformance.problems import problem
+from tests.conformance.processes import Service
+
+pytestmark = pytest.mark.check(14)
+
+
+async def test_a_path_that_is_not_there_is_answered_404(api: httpx.AsyncClient) -> None:
+    for path in ("/nothing", "/events/", "/docs/..%2f..%2fpackage.json", "/.env", "/nothing?password=1"):
+        document = problem(await api.get(path), 404)
+        assert document["instance"] == path.partition("?")[0]
+
+
+async def test_a_resource_that_is_not_there_is_answered_404(driver: Driver, api: httpx.AsyncClient) -> None:
+    nothing = str(uuid.uuid4())
+
+    for call in (driver.read(nothing), driver.change(nothing, 1, name="x"), driver.write_once(nothing)):
+        problem(await call.send(api), 404)
+
+
+async def test_an_id_that_is_none_is_refused(driver: Driver, api: httpx.AsyncClient) -> None:
+    for malformed in ("1", "%00", "'", "a" * 100, "..%2f", "%F0%9F%92%A9"):
+        document = problem(await driver.read(malformed).send(api))
+        assert document["status"] in (400, 404)
+
+
+async def test_a_method_that_is_not_there_is_refused(driver: Driver, api: httpx.AsyncClient) -> None:
+    for method in ("DELETE", "PUT", "TRACE", "PROPFIND"):
+        assert problem(await api.request(method, driver.create().path))["status"] in (404, 405)
+
+
+async def test_a_path_that_cannot_be_decoded_is_refused(running: Service) -> None:
+    for path in (b"/%zz", b"/events/%E0%A4%A", b"/events/" + b"a" * 5_000):
+        assert problem(await raw(running, b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n"))["status"] in (400, 414)
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", 400),
+        (b"GET / HTTP/9.9\r\nHost: x\r\n\r\n", 400),
+        (b"FOO / HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 20_000 + b"\r\n\r\n", 431),
+    ],
+    ids=["TLS", "a version to come", "no method", "a negative length", "two lengths", "a huge header"],
+)
+async def test_what_is_not_http_is_refused(running: Service, request_: bytes, status: int) -> None:
+    problem(await raw(running, request_), status)
+
+
+async def test_a_failure_of_the_service_is_told_by_its_request_id_alone(
+    driver: Driver, own_database: dict[str, str], start_service: StartService, client: Client
+) -> None:
+    service = start_service(**own_database)
+    api = client(service)
+    resource = (await driver.create().send(api)).json()["id"]
+    with psycopg.connect(own_database["MIGRATION_DATABASE_URL"]) as connection:
+        connection.execute(driver.breakage.encode())
+
+    calls = (driver.read(resource), driver.find(), driver.create(), driver.write_once(resource))
+    documents = [problem(await call.send(api), 500, "INTERNAL") for call in calls]
+
+    lines = service.log()
+    for document in documents:
+        reasons = [
+            line["err"]["message"] for line in lines if line.get("requestId") == document["requestId"] and "err" in line
+        ]
+        assert reasons, document
+        assert reasons[0] not in str(document)
+
+
+async def test_a_request_that_takes_too_long_is_answered_503(
+    driver: Driver, start_service: StartService, client: Client, connect: Connect
+) -> None:
+    api = client(start_service(REQUEST_TIMEOUT_MS="300", DATABASE_LOCK_TIMEOUT_MS="20000"))
+    resource = (await driver.create().send(api)).json()["id"]
+    connect().execute(driver.lock.encode(), [resource])
+
+    answer = await driver.write_once(resource).send(api)
+
+    problem(answer, 503, "HANDLER_TIMEOUT")
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+async def raw(service: Service, request: bytes) -> httpx.Response:
+    """Sends bytes that no HTTP client would send, and reads one answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(service.url).port)
+    try:
+        writer.write(request)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        headers = httpx.Headers(
+            [(name, value.strip()) for name, _, value in (line.partition(":") for line in head[1:-2])]
+        )
+        body = await reader.readexactly(int(headers["content-length"]))
+        return httpx.Response(int(head[0].split()[1]), headers=headers, content=body)
+    finally:
+        writer.close()
