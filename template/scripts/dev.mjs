@@ -206,6 +206,7 @@ function followCompiler(output, onResult) {
  */
 class Programs {
   #watchdog = createWatchdog();
+  #isStopped = false;
 
   /**
    * @param {string[]} args
@@ -213,6 +214,9 @@ class Programs {
    * @param {Record<string, string>} [env]
    */
   start(args, stdio, env) {
+    // Nobody would end this one.
+    if (this.#isStopped)
+      throw new LauncherError(`Not started, since all is being stopped: node ${args.join(' ')}`);
     const child = spawn(process.execPath, args, {
       stdio,
       // Node keeps there what it has made of each module's source: the service starts in half the time.
@@ -228,6 +232,7 @@ class Programs {
 
   /** Ends all that still run. */
   stop() {
+    this.#isStopped = true;
     return this.#watchdog.release();
   }
 }
@@ -237,7 +242,10 @@ class App {
   /** @type {ReturnType<Programs['start']> | undefined} */
   #current;
   #startedAt = 0;
-  #busy = false;
+  #isRefreshing = false;
+  #isClosed = false;
+  /** @type {Promise<void> | undefined} */
+  #stopped;
 
   /**
    * @param {Programs} programs
@@ -273,27 +281,42 @@ class App {
     });
   }
 
-  /** As a deployment does it: SIGTERM, and SIGKILL only where that is not obeyed. */
-  async stop() {
+  async #stop() {
     const current = this.#current;
     this.#current = undefined;
-    if (!current) return;
+    if (current) this.#stopped = this.#end(current);
+    await this.#stopped;
+  }
+
+  /**
+   * As a deployment does it: SIGTERM, and SIGKILL only where that is not obeyed.
+   *
+   * @param {ReturnType<Programs['start']>} current
+   */
+  async #end(current) {
     const timer = setTimeout(() => current.child.kill('SIGKILL'), GRACE_MS);
     current.child.kill('SIGTERM');
     await current.ended;
     clearTimeout(timer);
   }
 
+  /** Stops the service for good. */
+  async close() {
+    this.#isClosed = true;
+    await this.#stop();
+  }
+
   /** Restarts the service if it is not what dist/ holds now. */
   async refresh() {
-    if (this.#busy) return; // the restart under way is followed by another look
-    this.#busy = true;
-    while (!this.isRunning || this.isOutdated) {
-      await this.stop();
+    if (this.#isRefreshing) return; // the restart under way is followed by another look
+    this.#isRefreshing = true;
+    while (!this.#isClosed && (!this.isRunning || this.isOutdated)) {
+      await this.#stop();
+      if (this.#isClosed) return;
       say('Restarting ...');
       this.start();
     }
-    this.#busy = false;
+    this.#isRefreshing = false;
   }
 
   /**
@@ -398,7 +421,7 @@ async function develop(interrupted) {
   try {
     return await ended;
   } finally {
-    await app.stop(); // first, so that it can finish its work with the database
+    await app.close(); // first, so that it can finish its work with the database
     await programs.stop();
     await services?.stop();
   }

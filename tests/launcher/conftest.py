@@ -151,7 +151,8 @@ class Service:
         wait_for(lambda: not self.processes(), lambda: f"still running: {self.processes()}")
 
     def temporary(self) -> list[str]:
-        return [path.name for path in (self.place / "tmp").iterdir()]
+        """What is left of the servers' temporary folders (npm and Node have others)."""
+        return [path.name for path in (self.place / "tmp").glob("plinth-*")]
 
 
 def parent_of(pid: int) -> int:

@@ -226,6 +226,15 @@ class TestLoop:
         assert loop.end() == 0
         assert loop.lines.count("Restarting ...\n") == 1
 
+    def test_does_not_restart_the_service_while_it_ends(self, app: Service, port: int) -> None:
+        app.write("chatty.mjs", "setInterval(() => console.log('Found 0 errors. Watching for file changes.'), 5);")
+        app.configure(dev=DEV | {"watch": ["chatty.mjs"]})
+        loop = Loop(app, port)
+        loop.expect("is ready after")
+        assert loop.end() == 0
+        assert "Restarting ...\n" not in loop.lines
+        assert app.processes() == {}
+
     def test_keeps_the_last_good_build_running_while_there_are_errors(self, app: Service, port: int) -> None:
         loop = Loop(app, port)
         loop.expect("is ready after")
