@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -39,20 +40,27 @@ def chart(driver: Driver, rendered: Rendered) -> Path:
 
 
 @pytest.fixture(scope="session")
-def migrations(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The SQL of all migrations, with the limits that their connection has."""
+def migrations(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The SQL of each migration, with the limits that its connection has."""
     script = """
       import { pathToFileURL } from 'node:url';
       const { migrations } = await import(pathToFileURL('dist/database/migrations/index.js'));
-      console.log("SET lock_timeout = '2s';\\nSET statement_timeout = '5s';");
-      const query = async (sql) => console.log(`${sql.trim()};`);
-      for (const Migration of migrations) await new Migration().up({ query });
+      const limits = ["SET lock_timeout = '2s'", "SET statement_timeout = '5s'"];
+      const scripts = await Promise.all(migrations.map(async (Migration) => {
+        const statements = [...limits];
+        await new Migration().up({ query: async (sql) => void statements.push(sql.trim()) });
+        return statements.map((sql) => `${sql};\\n`).join('');
+      }));
+      console.log(JSON.stringify(scripts));
     """
     command = ["node", "--input-type=module", "--eval", script]
     result = subprocess.run(command, cwd=folder, env=environment({}), capture_output=True, text=True, check=True)
-    file = tmp_path_factory.mktemp("migrations") / "migrations.sql"
-    file.write_text(result.stdout)
-    return file
+    written = tmp_path_factory.mktemp("migrations")
+    files = []
+    for number, text in enumerate(json.loads(result.stdout)):
+        files.append(written / f"{number}.sql")
+        files[-1].write_text(text)
+    return files
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +69,7 @@ def found(
     folder: Path,
     on_gitlab: Path,
     chart: Path,
-    migrations: Path,
+    migrations: list[Path],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> list[Finding]:
     """Everything that any linter objects to, waived or not."""
@@ -74,7 +82,7 @@ def found(
         *linters.checkov(on_gitlab, "gitlab_ci"),
         *linters.secrets(folder),
         *linters.secrets(chart.parents[1]),
-        *linters.squawk(migrations),
+        *linters.squawk(*migrations),
         *linters.chart(chart, manifests, CHART_VALUES),
         *linters.manifests(manifests),
         *linters.checkov(manifests, "kubernetes"),
@@ -122,7 +130,7 @@ def test_the_lockfile_names_no_registry_and_checks_every_package(folder: Path) -
 @pytest.mark.parametrize(
     ("linter", "file", "before", "after"),
     [
-        ("zizmor", ".github/workflows/ci.yml", "persist-credentials: false", "persist-credentials: true"),
+        ("zizmor", ".github/workflows/ci.yml", "npm ci", "echo ${{ github.head_ref }} && npm ci"),
         ("actionlint", ".github/workflows/ci.yml", "npm run lint", "npm run ${{ matrix.script }}"),
         ("hadolint", "Dockerfile", "USER 1000:1000", "USER root"),
         ("checkov", "Dockerfile", "HEALTHCHECK", "LABEL healthcheck=none #"),

@@ -227,11 +227,16 @@ class TestLoop:
         assert loop.lines.count("Restarting ...\n") == 1
 
     def test_does_not_restart_the_service_while_it_ends(self, app: Service, port: int) -> None:
-        app.write("chatty.mjs", "setInterval(() => console.log('Found 0 errors. Watching for file changes.'), 5);")
+        said = "console.log('Found 0 errors. Watching for file changes.\\nlooked')"
+        app.write("chatty.mjs", f"setInterval(() => {said}, 5);")
+        app.write(
+            "src/main.ts", MAIN.replace("console.log('drained')", "setTimeout(() => console.log('drained'), 300)")
+        )
         app.configure(dev=DEV | {"watch": ["chatty.mjs"]})
         loop = Loop(app, port)
-        loop.expect("is ready after")
+        loop.expect("looked")
         assert loop.end() == 0
+        assert "drained\n" in loop.lines
         assert "Restarting ...\n" not in loop.lines
         assert app.processes() == {}
 

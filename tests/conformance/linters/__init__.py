@@ -103,10 +103,11 @@ class Linters:
             for entry in entries
         ]
 
-    def squawk(self, sql: Path) -> list[Finding]:
-        """Migrations: what locks, breaks or cannot be taken back."""
+    def squawk(self, *files: Path) -> list[Finding]:
+        """Migrations, each in a transaction of its own: what locks, breaks or cannot be taken back."""
         squawk = self._node / "node_modules" / ".bin" / "squawk"
-        report = json.loads(self._run(squawk, "--reporter=json", "--pg-version=18.0", sql))
+        options = ["--reporter=json", "--pg-version=18.0", "--assume-in-transaction"]
+        report = json.loads(self._run(squawk, *options, *files))
         return [Finding("squawk", entry["rule_name"], f"line {entry['line']}", entry["message"]) for entry in report]
 
     def chart(self, chart: Path, manifests: Path, values: dict[str, Any]) -> list[Finding]:
