@@ -1,0 +1,75 @@
+"""The OpenAPI document and the service say the same, whatever is sent."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conformance.processes import Service, environment
+
+# Left out: `positive_data_acceptance` (no schema can say which cursors and versions exist) and `unsupported_method`
+# (a router may answer 404 to a method that it does not know).
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
+    "missing_required_header",
+    "use_after_free",
+    "ensure_resource_availability",
+)
+
+
+@pytest.mark.check(11)
+def test_schemathesis_finds_no_5xx_and_no_response_outside_the_document(running: Service, tmp_path: Path) -> None:
+    result = subprocess.run(
+        [
+            Path(sys.executable).with_name("schemathesis"),
+            "run",
+            f"{running.url}/openapi.json",
+            f"--checks={','.join(CHECKS)}",
+            "--generation-deterministic",
+            "--max-examples=60",
+            "--warnings=off",
+            "--no-color",
+        ],
+        cwd=tmp_path,
+        env=environment({}),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    operations = sum(len(path) for path in document(running)["paths"].values())
+    assert f"{operations} selected / {operations} total" in result.stdout
+
+
+@pytest.mark.check(11)
+def test_every_operation_documents_the_answers_that_any_may_give(running: Service) -> None:
+    for path, operations in document(running)["paths"].items():
+        for method, operation in operations.items():
+            missing = {"429", "500", "503"} - operation["responses"].keys()
+            assert not missing, f"{method} {path} leaves out {missing}"
+            for status, response in operation["responses"].items():
+                if status >= "400":
+                    assert list(response["content"]) == ["application/problem+json"], f"{method} {path} {status}"
+
+
+@pytest.mark.check(11)
+def test_the_committed_document_is_the_one_that_is_served(folder: Path, running: Service) -> None:
+    assert json.loads((folder / "openapi.json").read_text()) == document(running)
+
+
+def document(service: Service) -> dict[str, Any]:
+    answer: dict[str, Any] = httpx.get(f"{service.url}/openapi.json").json()
+    assert str(answer["openapi"]).startswith("3.1.")
+    return answer
