@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[1]
 TOOLCHAIN = ROOT / ".toolchain"
-VARIANTS: tuple[str, ...] = tuple(sorted(path.name for path in (ROOT / "variants").iterdir() if path.is_dir()))
-"""The variants that are built."""
+VARIANTS: tuple[str, ...] = tuple(
+    sorted(yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))["variant"]["choices"].values())
+)
+"""The variants that are offered; a folder under variants/ that is still being built is none."""
 
 
 class ToolError(Exception):
