@@ -4,6 +4,7 @@ import { HealthCheckService, HealthIndicatorService } from '@nestjs/terminus';
 import { SkipThrottle } from '@nestjs/throttler';
 import type { FastifyReply } from 'fastify';
 import { DataSource } from 'typeorm';
+import { Drain } from '../common/http/drain.js';
 
 /** Longer than a database that is well ever takes, shorter than the period of a probe. */
 const PING_LIMIT_MS = 1_000;
@@ -17,6 +18,7 @@ export class HealthController {
     private readonly health: HealthCheckService,
     private readonly indicators: HealthIndicatorService,
     private readonly dataSource: DataSource,
+    private readonly drain: Drain,
   ) {}
 
   /** Whether the process runs. It asks nothing else: restarting the service does not mend its database. */
@@ -30,6 +32,11 @@ export class HealthController {
   @Get('ready')
   @Header('cache-control', 'no-store')
   async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<object> {
+    // From the signal on, while what was accepted is still being finished: Terminus would say so only after that.
+    if (this.drain.draining) {
+      reply.status(HttpStatus.SERVICE_UNAVAILABLE);
+      return { status: 'shutting_down', details: {} };
+    }
     try {
       const { status, details } = await this.health.check([async () => this.pingDatabase()]);
       return { status, details };
