@@ -1,0 +1,183 @@
+"""What happens to a service whose servers stop or are slow, and that is told to stop while it works."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from tests.conformance.conftest import Client, Connect, StartService
+from tests.conformance.drivers import Driver
+from tests.conformance.problems import problem
+from tests.conformance.processes import Postgres, Service, eventually, migrate
+from tests.conformance.proxy import SlowProxy
+
+GRACE = 10.0
+"""Seconds within which SIGTERM must end a process."""
+
+
+@pytest.fixture
+def launcher(folder: Path) -> Iterator[Path]:
+    """A folder with the service's launcher, whose data outlives the servers, and that any account may pass through."""
+    place = Path(tempfile.mkdtemp(prefix="plinth-faults-"))
+    place.chmod(0o755)
+    shutil.copy(folder / "package.json", place)
+    shutil.copytree(folder / "scripts", place / "scripts")
+    (place / "node_modules").symlink_to(folder / "node_modules")
+    yield place
+    shutil.rmtree(place)
+
+
+@pytest.mark.check(31)
+async def test_a_stopped_database_makes_it_unready_and_nothing_else_and_it_recovers_by_itself(
+    driver: Driver, folder: Path, launcher: Path, start_service: StartService, client: Client
+) -> None:
+    postgres = Postgres.start(launcher)
+    try:
+        migrate(folder, driver.migrate, postgres.env)
+        service = start_service(**postgres.env)
+        api = client(service)
+        resource = (await driver.create().send(api)).json()["id"]
+        async with load(driver, api, resource) as answers:
+            await arrived(answers, 50)
+            postgres.stop()
+            assert await asyncio.to_thread(eventually, "readiness 503", lambda: service.readiness() == 503)
+            assert service.liveness() == 200
+            refused = problem(await driver.read(resource).send(api), 503, "DATABASE_UNAVAILABLE")
+            assert refused["detail"]
+        for answer in answers:
+            assert answer.status_code == 201 or problem(answer, 503)
+
+        postgres = Postgres.start(
+            launcher,
+        )
+        assert await asyncio.to_thread(eventually, "readiness 200", lambda: service.readiness() == 200)
+        assert (await driver.write_once(resource).send(api)).status_code == 201
+        assert service.process.poll() is None
+        # Whatever was reported as done before is there; what failed at the moment of the stop may be there too.
+        done = sum(answer.status_code == 201 for answer in answers) + 1
+        with psycopg.connect(postgres.owner_url) as connection:
+            row = connection.execute(driver.effects.encode(), [resource]).fetchone()
+            assert row
+            assert done <= row[0] <= len(answers) + 1
+    finally:
+        postgres.stop()
+
+
+@pytest.mark.check(32)
+async def test_5_s_of_latency_on_the_database_link_give_bounded_answers_and_no_connection_leaks(
+    driver: Driver, postgres: Postgres, start_service: StartService, client: Client
+) -> None:
+    url = httpx.URL(postgres.env["DATABASE_URL"])
+    assert url.port
+    with SlowProxy(url.port) as proxy:
+        service = start_service(
+            DATABASE_URL=str(url.copy_with(port=proxy.port)), DATABASE_POOL_MAX="5", REQUEST_TIMEOUT_MS="3000"
+        )
+        api = client(service)
+        resource = (await driver.create().send(api)).json()["id"]
+        await asyncio.gather(*(driver.read(resource).send(api) for _ in range(20)))
+
+        proxy.latency = 5.0
+        began = time.monotonic()
+        calls = [driver.read(resource), driver.write_once(resource), driver.find(), driver.create()] * 5
+        pending = asyncio.gather(*(call.send(api) for call in calls))
+        assert service.readiness() == 503
+        assert service.liveness() == 200
+        for answer in await pending:
+            problem(answer, 503)
+            assert int(answer.headers["retry-after"]) >= 1
+        assert time.monotonic() - began < 10
+
+        proxy.latency = 0.0
+        await asyncio.to_thread(eventually, "no connection is in use", lambda: connections_in_use(service) == 0)
+        answers = await asyncio.gather(*(driver.read(resource).send(api) for _ in range(20)))
+        assert {answer.status_code for answer in answers} == {200}
+        assert (await driver.write_once(resource).send(api)).status_code == 201
+        assert service.readiness() == 200
+
+
+@pytest.mark.check(33)
+async def test_sigterm_under_load_drops_no_request_and_ends_in_time_with_0(
+    driver: Driver, start_service: StartService, client: Client, database: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    service = start_service(SHUTDOWN_DRAIN_MS="1000")
+    api = client(service)
+    resource = (await driver.create(capacity=1_000_000).send(api)).json()["id"]
+    async with load(driver, api, resource) as answers:
+        await arrived(answers, 100)
+        service.process.send_signal(signal.SIGTERM)
+        asked = time.monotonic()
+        # A balancer that looks at readiness looks away while the service still answers.
+        await asyncio.to_thread(eventually, "readiness 503", lambda: service.readiness() == 503)
+        assert service.liveness() == 200
+    assert {answer.status_code for answer in answers} == {201}
+    assert await asyncio.to_thread(service.process.wait, GRACE) == 0
+    assert time.monotonic() - asked < GRACE
+    assert database.execute(driver.effects.encode(), [resource]).fetchone() == (len(answers),)
+
+
+@pytest.mark.check(33)
+async def test_sigterm_waits_for_requests_that_wait_for_a_lock(
+    driver: Driver, start_service: StartService, client: Client, connect: Connect
+) -> None:
+    service = start_service(
+        SHUTDOWN_DRAIN_MS="100", DATABASE_LOCK_TIMEOUT_MS="8000", DATABASE_STATEMENT_TIMEOUT_MS="8000"
+    )
+    api = client(service)
+    resource = (await driver.create().send(api)).json()["id"]
+    holder = connect()
+    holder.execute(driver.lock.encode(), [resource])
+    requests = [asyncio.create_task(driver.write_once(resource).send(api)) for _ in range(20)]
+    with psycopg.connect(holder.info.dsn, password=holder.info.password, autocommit=True) as other:
+        waiting = "SELECT true FROM pg_locks WHERE NOT granted AND %s = ANY(pg_blocking_pids(pid))"
+        held = [holder.info.backend_pid]
+        await asyncio.to_thread(eventually, "they wait", lambda: other.execute(waiting, held).fetchone())
+
+    service.process.send_signal(signal.SIGTERM)
+    await asyncio.to_thread(eventually, "readiness is not 200", lambda: service.readiness() != 200)
+    await asyncio.sleep(1)  # the lock is held for longer than the service leaves balancers to look away
+    assert service.process.poll() is None
+    holder.rollback()
+
+    assert {answer.status_code for answer in await asyncio.gather(*requests)} == {201}
+    assert await asyncio.to_thread(service.process.wait, GRACE) == 0
+
+
+@asynccontextmanager
+async def load(driver: Driver, api: httpx.AsyncClient, resource: str) -> AsyncIterator[list[httpx.Response]]:
+    """Sixteen clients that write one request after the other until the context ends; a dropped one fails the test."""
+    answers: list[httpx.Response] = []
+    stopped = asyncio.Event()
+
+    async def write() -> None:
+        while not stopped.is_set():
+            answers.append(await driver.write_once(resource).send(api))
+
+    clients = [asyncio.create_task(write()) for _ in range(16)]
+    try:
+        yield answers
+    finally:
+        stopped.set()
+        await asyncio.gather(*clients)
+
+
+async def arrived(answers: list[httpx.Response], number: int) -> None:
+    await asyncio.to_thread(eventually, f"{number} answers", lambda: len(answers) >= number)
+
+
+def connections_in_use(service: Service) -> float:
+    used = service.metric("db_client_connection_count", db_client_connection_state="used")
+    pending = service.metric("db_client_connection_pending_requests")
+    assert used is not None
+    assert pending is not None
+    return used + pending
