@@ -1,0 +1,129 @@
+"""README.md and AGENTS.md say what is so: their tables, commands, paths and links are compared with the service."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conformance.processes import environment
+from tests.conftest import Rendered
+
+DOCUMENTS = ("README.md", "AGENTS.md", "SECURITY.md")
+BUILDING_BLOCKS = {"clean", "compile"}
+"""Scripts that only other scripts call."""
+
+
+def rows(folder: Path, header: str) -> dict[str, list[str]]:
+    """The README's table under a header: the other cells of each row, by what its first cell names."""
+    text = (folder / "README.md").read_text()
+    assert header in text, f"the README has no table {header}"
+    table = text.split(header + "\n", 1)[1].split("\n\n", 1)[0].splitlines()[1:]
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", row.strip("|"))] for row in table]
+    found = {name: rest for first, *rest in cells for name in re.findall(r"`([^`]+)`", first)}
+    assert len(found) >= len(cells)
+    return found
+
+
+def evaluate(folder: Path, script: str) -> Any:
+    """What a script of the built service prints as JSON."""
+    command = ["node", "--input-type=module", "--eval", script]
+    result = subprocess.run(command, cwd=folder, env=environment({}), capture_output=True, text=True, check=True)
+    return json.loads(result.stdout)
+
+
+def test_the_table_of_errors_is_the_catalog(folder: Path) -> None:
+    catalog = evaluate(
+        folder,
+        "const { PROBLEMS } = await import('./dist/common/errors/problem-catalog.js');"
+        "console.log(JSON.stringify(PROBLEMS));",
+    )
+    expected = {code: [str(problem["status"]), problem["title"]] for code, problem in catalog.items()}
+    assert rows(folder, "| code | status | title |") == expected
+
+
+def test_the_table_of_settings_has_every_setting_with_its_default(folder: Path) -> None:
+    defaults = evaluate(
+        folder,
+        """
+        const { readConfig, readMigrationConfig } = await import('./dist/config/config.js');
+        const env = { DATABASE_URL: 'postgresql://app@localhost/app' };
+        console.log(JSON.stringify({ ...readMigrationConfig(env), ...readConfig(env) }));
+        """,
+    )
+    documented = rows(folder, "| variable | default | meaning |")
+    shown = {name: cells[0] for name, cells in documented.items()}
+    for name, value in defaults.items():
+        if name != "DATABASE_URL":
+            text = value if isinstance(value, str) else json.dumps(value)
+            assert shown[name] == ("none" if value == [] else f"`{text}`"), name
+    without_default = {name for name, default in shown.items() if default in {"none", "required"}}
+    assert shown.keys() - without_default == {
+        name for name in defaults if name != "DATABASE_URL" and defaults[name] != []
+    }
+    assert set(re.findall(r"^#?([A-Z][A-Z0-9_]*)=", (folder / ".env.example").read_text(), re.M)) == shown.keys()
+
+
+def test_the_example_of_settings_shows_the_defaults(folder: Path) -> None:
+    documented = rows(folder, "| variable | default | meaning |")
+    shown = dict(re.findall(r"^#?([A-Z][A-Z0-9_]*)=(.*)$", (folder / ".env.example").read_text(), re.M))
+    for name, (default, _) in documented.items():
+        if default not in {"none", "required"}:
+            assert f"`{shown[name]}`" == default, name
+
+
+def test_every_command_exists_and_every_script_is_documented(folder: Path) -> None:
+    scripts = json.loads((folder / "package.json").read_text())["scripts"]
+    runner = re.compile(r"\b(?:npm|bun) run (?:--silent )?([a-z][a-z:]*)")
+    named = {name for document in DOCUMENTS for name in runner.findall((folder / document).read_text())}
+    assert named <= scripts.keys()
+    documented = {command for row in rows(folder, "| command | what it does |") for command in runner.findall(row)}
+    assert documented == scripts.keys() - BUILDING_BLOCKS
+
+
+def mentioned_paths(text: str) -> Iterator[str]:
+    """What looks like a path of the service: in backticks, with a slash, and in one of its folders or at its root."""
+    for code in re.findall(r"`([^`\s]+)`", text):
+        if re.fullmatch(r"(?:\.?[\w-]+/)+[\w.*-]*|[\w-]+\.(?:ts|json|yaml|md)|\.[a-z][\w.-]+", code):
+            yield code
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_path_that_is_mentioned_exists(document: str, folder: Path) -> None:
+    elsewhere = {".env", ".data/", "dist/", "node_modules/"}  # made later
+    starting_points = [folder, folder / "src", folder / "test", *(folder / "src").iterdir()]
+    for path in set(mentioned_paths((folder / document).read_text())) - elsewhere:
+        if "venue" in path:
+            continue  # of the module that the README adds as an example
+        assert any(list(start.glob(path.rstrip("/"))) for start in starting_points if start.is_dir()), path
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_leads_somewhere(document: str, folder: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", (folder / document).read_text()):
+        assert (folder / target).exists(), target
+
+
+def test_the_layout_names_every_folder_and_nothing_else(folder: Path) -> None:
+    layout = (folder / "README.md").read_text().split("```\nsrc/\n", 1)[1].split("```", 1)[0]
+    named = {name.strip("/ ") for name in re.findall(r"^  ([\w./-]+/)", layout, re.M)}
+    assert named == {path.name for path in (folder / "src").iterdir() if path.is_dir()}
+
+
+def test_the_documents_follow_the_answers(rendered: Rendered) -> None:
+    bare = rendered(
+        "nest-typeorm", kubernetes=False, devcontainer=False, ci="none", license="UNLICENSED", agents_md=False
+    )
+    text = (bare / "README.md").read_text()
+    assert not re.search(r"helm|devcontainer|Licence|LICENSE", text, re.I)
+    assert not (bare / "AGENTS.md").exists()
+    full = rendered("nest-typeorm", kubernetes=True, port=4567)
+    text = (full / "README.md").read_text()
+    assert "deploy/helm" in text
+    assert "localhost:4567" in text
+    assert "3000" not in text.replace("`3000`", "")
