@@ -35,8 +35,12 @@ class Service:
 
     place: Path
     node: Path
-    user: str | None = None  # None: whoever runs the tests
+    user: str | int | None = None  # a name or a number; None: whoever runs the tests
     marker: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def uid(self) -> int | None:
+        return pwd.getpwnam(self.user).pw_uid if isinstance(self.user, str) else self.user
 
     @property
     def path(self) -> Path:
@@ -60,7 +64,6 @@ class Service:
 
     def spawn(self, *command: str, **env: str) -> subprocess.Popen[str]:
         """Starts a program as the service's user, at the head of a process group as a terminal would."""
-        account = pwd.getpwnam(self.user) if self.user else None
         return subprocess.Popen(
             command,
             cwd=self.path,
@@ -69,9 +72,9 @@ class Service:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            user=account.pw_uid if account else None,
-            group=account.pw_gid if account else None,
-            extra_groups=[] if account else None,
+            user=self.uid,
+            group=self.uid if isinstance(self.user, int) else self.user and pwd.getpwnam(self.user).pw_gid,
+            extra_groups=None if self.user is None else [],
             process_group=0,
         )
 
@@ -113,7 +116,9 @@ class Service:
     def write(self, name: str, text: str) -> Path:
         file = self.path / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+        draft = file.with_name(f".{file.name}.draft")  # so that no compiler sees half of it
+        draft.write_text(text)
+        draft.rename(file)
         self.hand_over()
         return file
 
@@ -122,10 +127,9 @@ class Service:
         manifest.write_text(json.dumps(json.loads(manifest.read_text()) | changes))
 
     def hand_over(self) -> None:
-        if self.user:
-            account = pwd.getpwnam(self.user)
+        if self.uid is not None:
             for path in [self.place, self.path, *self.path.rglob("*")]:
-                os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
+                os.chown(path, self.uid, -1, follow_symlinks=False)
 
     def processes(self) -> dict[int, str]:
         """All processes that were started from here, or that work on files in here."""
@@ -211,7 +215,7 @@ MakeService = Callable[..., Service]
 def make_service(workshop: Path, node: Path, packages: Path) -> Iterator[MakeService]:
     made: list[Service] = []
 
-    def make(*services: str, user: str | None = None) -> Service:
+    def make(*services: str, user: str | int | None = None) -> Service:
         place = workshop / uuid.uuid4().hex[:8]
         service = Service(place, node, user)
         service.path.mkdir(parents=True)

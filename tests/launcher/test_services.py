@@ -97,6 +97,9 @@ class TestStart:
         assert service.ask(asked, "--ephemeral") == {"fsync": "off", "commit": "on"}
         assert service.ask(asked, "--ephemeral", "--durable") == {"fsync": "on", "commit": "on"}
 
+    def test_needs_no_home(self, anyones_service: Service) -> None:
+        assert anyones_service.ask("SELECT 1 AS one", "--ephemeral", HOME="/nonexistent") == {"one": 1}
+
     def test_throws_ephemeral_data_away(self, anyones_service: Service) -> None:
         anyones_service.ask("SELECT 1 AS one", "--ephemeral")
         anyones_service.wait_until_nothing_runs()
@@ -368,7 +371,7 @@ class TestCommand:
     @pytest.mark.parametrize("by", SIGNALS)
     def test_gets_the_signals_and_has_its_servers_to_the_end(self, service: Service, by: signal.Signals) -> None:
         name = by.name.removeprefix("SIG")
-        script = f"trap 'kill $!; echo finished; exit 5' {name}; echo begun; sleep 600 & wait"
+        script = f"trap 'echo finished; exit 5' {name}; echo begun; while :; do sleep 0.1; done"
         process = service.start("--ephemeral", "--", "sh", "-c", script)
         assert process.stdout
         assert process.stdout.readline() == "begun\n"
@@ -501,6 +504,14 @@ class TestMistake:
         assert "The data cannot be kept in" in result.stderr
         assert "sudo chown" in result.stderr
         assert "    at " not in result.stderr
+
+    @pytest.mark.skipif(not IS_ROOT, reason="only root can become a user who has no name")
+    def test_a_user_without_a_name_is_told(self, make_service: MakeService) -> None:
+        service = make_service(user=54321)
+        result = service.run()
+        assert result.returncode == 1
+        assert "user id 54321 has none" in result.stderr
+        assert "/etc/passwd" in result.stderr
 
     def test_lost_passwords_are_named(self, service: Service) -> None:
         service.ask("SELECT 1 AS one")

@@ -1,7 +1,9 @@
 // @ts-check
 /** The user as whom a server runs that refuses to run as root. */
 import { readFileSync, statSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
+import process from 'node:process';
 import { LauncherError } from './errors.mjs';
 
 /** @typedef {{ name: string, uid: number, gid: number }} Account */
@@ -31,6 +33,19 @@ export function unprivilegedAccount(root) {
     );
   }
   return account;
+}
+
+/** PostgreSQL looks up the name of the user as whom it creates a cluster; in a container that user may have none. */
+export function assertNamedUser() {
+  try {
+    userInfo();
+  } catch {
+    const [uid, gid] = [process.getuid?.(), process.getgid?.()];
+    throw new LauncherError(
+      `PostgreSQL wants its user to have a name, and user id ${uid} has none. Give it one, as root:\n` +
+        `echo 'dev:x:${uid}:${gid}::/tmp:/bin/sh' >> /etc/passwd   (or run this as a user who has one)`,
+    );
+  }
 }
 
 /**

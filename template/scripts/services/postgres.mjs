@@ -20,7 +20,7 @@ import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
 import { newAccess, readAccess, writeAccess } from './access.mjs';
-import { isReachable, unprivilegedAccount } from './accounts.mjs';
+import { assertNamedUser, isReachable, unprivilegedAccount } from './accounts.mjs';
 import { LauncherError, noServer, packageManager } from './errors.mjs';
 import { commandLine, run, startServer, stopStranger } from './processes.mjs';
 
@@ -52,6 +52,7 @@ export async function start({ directory, root, slug, ephemeral, durable, watchdo
   };
 
   if (!existsSync(cluster)) {
+    assertNamedUser();
     progress(`PostgreSQL: creating a database${ephemeral ? '' : ' in .data/postgres'} ...`);
     /** @type {Access} */
     const access = newAccess('postgres', 'owner', 'app');

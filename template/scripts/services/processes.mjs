@@ -72,10 +72,25 @@ export function commandLine(pid) {
 
 /** @param {number} pid */
 function parentOf(pid) {
-  if (!isLinux) {
-    return Number(execFileSync('ps', ['-o', 'ppid=', '-p', `${pid}`], { encoding: 'utf8', stdio: 'pipe' }));
+  try {
+    return Number(
+      isLinux
+        ? status(pid)[1]
+        : execFileSync('ps', ['-o', 'ppid=', '-p', `${pid}`], { encoding: 'utf8', stdio: 'pipe' }),
+    );
+  } catch {
+    return 0; // gone
   }
-  return Number(status(pid)[1]);
+}
+
+// As this process found it: it may be gone by the time at which somebody asks.
+const parent = process.ppid;
+const manager = processIdentity(packageManagerId()) ?? '';
+
+/** The process of the package manager that runs this script: the parent, or above the shell that it runs scripts with. */
+function packageManagerId() {
+  const { npm_lifecycle_event: event, npm_lifecycle_script: script } = process.env;
+  return event && script && commandLine(parent).includes(script) ? parentOf(parent) : parent;
 }
 
 /**
@@ -84,20 +99,13 @@ function parentOf(pid) {
  * @param {() => void} then
  */
 export function whenParentEnds(then) {
-  const { npm_lifecycle_event: event, npm_lifecycle_script: script = '' } = process.env;
-  if (!event) return; // started by hand: `nohup ... &` may well outlive its shell
-  const parent = process.ppid;
-  // Between the package manager and this process may be the shell that it runs scripts with.
-  const manager = script && commandLine(parent).includes(script) ? parentOf(parent) : parent;
-  const identity = processIdentity(manager) ?? '';
-  const timer = setInterval(
-    () => {
-      if (process.ppid === parent && isRunning(identity)) return;
-      clearInterval(timer);
-      then();
-    },
-    isLinux ? 500 : 2000,
-  ); // elsewhere a look takes a program
+  if (!process.env.npm_lifecycle_event) return; // started by hand: `nohup ... &` may well outlive its shell
+  const check = () => {
+    if (process.ppid === parent && isRunning(manager)) return;
+    clearInterval(timer);
+    then();
+  };
+  const timer = setInterval(check, isLinux ? 500 : 2000); // elsewhere a look takes a program
   timer.unref();
 }
 
