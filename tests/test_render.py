@@ -6,18 +6,16 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from allpairspy import AllPairs
 
 from tests.conftest import Rendered, run
-from tools import ROOT, VARIANTS
+from tools import QUESTIONS, VARIANTS
 from tools.check import leftovers
 from tools.install import install
 
-QUESTIONS: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text())
 DIFFICULT = {
     "project_name": "O'Neill & Söhne",
     "project_slug": "oneill-soehne",

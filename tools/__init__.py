@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLCHAIN = ROOT / ".toolchain"
-VARIANTS: tuple[str, ...] = tuple(
-    sorted(yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))["variant"]["choices"].values())
-)
-"""The variants that are offered; a folder under variants/ that is still being built is none."""
+QUESTIONS: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
+VARIANTS: tuple[str, ...] = tuple(sorted(QUESTIONS["variant"]["choices"].values()))
+"""The variants that are offered. A folder of variants/ that copier.yml does not offer is not finished yet."""
 
 
 class ToolError(Exception):

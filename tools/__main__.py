@@ -48,7 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.command == "check":
         found = check.problems()
-        print("\n".join(found), file=sys.stderr)
+        for problem in found:
+            print(problem, file=sys.stderr)
         return 1 if found else 0
     if arguments.command == "new":
         new.new(arguments.dest, arguments.variant, arguments.data)

@@ -6,10 +6,9 @@ import re
 import tempfile
 from pathlib import Path
 
-import yaml
 from jinja2 import Environment, TemplateSyntaxError
 
-from tools import ROOT, VARIANTS
+from tools import QUESTIONS, ROOT, VARIANTS
 from tools.render import render
 
 _DELIMITER = re.compile(r"\[\[ | \]\]|\[%-? |\[# ")
@@ -38,8 +37,7 @@ def leftovers(service: Path) -> list[str]:
 
 
 def _syntax() -> list[str]:
-    options = yaml.safe_load((ROOT / "copier.yml").read_text())["_envops"]
-    options.pop("undefined")
+    options = {name: value for name, value in QUESTIONS["_envops"].items() if name != "undefined"}
     environment = Environment(**options)  # noqa: S701 - nothing is rendered here, and none of it is HTML
     found = []
     for path in [*(ROOT / "template").rglob("*"), *(ROOT / "variants").rglob("*.jinja")]:

@@ -18,7 +18,7 @@ import yaml
 from copier import run_copy
 from copier.errors import CopierAnswersInterrupt, CopierError, DirtyLocalWarning
 
-from tools import ROOT, VARIANTS, ToolError
+from tools import QUESTIONS, ROOT, VARIANTS, ToolError
 from tools.install import install
 from tools.render import render
 from tools.toolchain import bin_folder, environment
@@ -28,8 +28,9 @@ Answers = Mapping[str, object]
 
 def questions() -> dict[str, dict[str, object]]:
     """The questions of copier.yml that are asked of anybody, by name."""
-    document = yaml.safe_load((ROOT / "copier.yml").read_text())
-    return {name: body for name, body in document.items() if not name.startswith("_") and body.get("when") is not False}
+    return {
+        name: body for name, body in QUESTIONS.items() if not name.startswith("_") and body.get("when") is not False
+    }
 
 
 def parse_answers(text: str) -> dict[str, object]:
