@@ -6,9 +6,11 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.conformance.drivers import Driver
 from tests.conformance.linters import Finding, Linters, waivers
@@ -89,9 +91,13 @@ def found(
     ]
 
 
-def test_no_linter_finds_anything_that_is_not_waived(found: list[Finding]) -> None:
+def unexpected(findings: list[Finding]) -> list[str]:
     accepted = waivers()
-    assert [str(finding) for finding in found if not any(waiver.covers(finding) for waiver in accepted)] == []
+    return [str(finding) for finding in findings if not any(waiver.covers(finding) for waiver in accepted)]
+
+
+def test_no_linter_finds_anything_that_is_not_waived(found: list[Finding]) -> None:
+    assert unexpected(found) == []
 
 
 def test_every_waiver_is_needed_and_says_why(found: list[Finding]) -> None:
@@ -127,6 +133,19 @@ def test_the_lockfile_names_no_registry_and_checks_every_package(folder: Path) -
     assert text.count('"integrity": "sha512-') == packages
 
 
+def test_the_hooks_of_a_service_are_its_own_scripts_and_a_pinned_search_for_secrets(folder: Path) -> None:
+    config = folder / ".pre-commit-config.yaml"
+    pre_commit = [sys.executable, "-m", "pre_commit", "validate-config", str(config)]
+    assert subprocess.run(pre_commit, capture_output=True, check=False).returncode == 0
+    hooks = [hook for repo in yaml.safe_load(config.read_text())["repos"] for hook in repo["hooks"]]
+    scripts = json.loads((folder / "package.json").read_text())["scripts"]
+    own = {hook["entry"].split()[2] for hook in hooks if hook["language"] == "system"}
+    assert {"lint", "typecheck"} <= own <= scripts.keys()
+    installed = [name for hook in hooks for name in hook.get("additional_dependencies", [])]
+    assert installed
+    assert all("==" in name for name in installed)
+
+
 @pytest.mark.parametrize(
     ("linter", "file", "before", "after"),
     [
@@ -144,10 +163,8 @@ def test_a_planted_fault_is_found(
     sabotaged = tree / file
     assert before in sabotaged.read_text()
     sabotaged.write_text(sabotaged.read_text().replace(before, after))
-    accepted = waivers()
     arguments = ("dockerfile",) if linter == "checkov" else ()
-    findings: list[Finding] = getattr(linters, linter)(tree, *arguments)
-    assert [finding for finding in findings if not any(waiver.covers(finding) for waiver in accepted)]
+    assert unexpected(getattr(linters, linter)(tree, *arguments))
 
 
 @pytest.mark.parametrize(
@@ -168,10 +185,8 @@ def test_a_fault_of_the_chart_is_found(
     (copy / file).write_text((copy / file).read_text().replace(before, after))
     manifests = tmp_path / "manifests"
     manifests.mkdir()
-    findings = linters.chart(copy, manifests, CHART_VALUES) + linters.manifests(manifests)
-    findings += linters.checkov(manifests, "kubernetes")
-    accepted = waivers()
-    assert [finding for finding in findings if not any(waiver.covers(finding) for waiver in accepted)]
+    findings = linters.chart(copy, manifests, CHART_VALUES) or linters.manifests(manifests)
+    assert unexpected(findings or linters.checkov(manifests, "kubernetes"))
 
 
 def test_squawk_notices_a_migration_that_would_block_its_table(linters: Linters, tmp_path: Path) -> None:
