@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from tests.conftest import Rendered
-from tools import ROOT, VARIANTS
+from tests.test_questions import FAMILY
+from tools import QUESTIONS, ROOT, VARIANTS
 from tools.check import problems
 
 # Servers that the launcher starts for variants that are not built yet.
@@ -160,3 +161,23 @@ def test_hooks_of_pre_commit_pass(tmp_path: Path) -> None:
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_readme_says_of_each_variant_whether_it_is_built() -> None:
+    rows = re.findall(r"(?m)^\| `([\w-]+)` \|.*\| (built|not yet) \|$", (ROOT / "README.md").read_text())
+    assert sorted(name for name, state in rows if state == "built") == list(VARIANTS)
+    assert {name for name, _ in rows} == set(FAMILY)
+
+
+def test_the_readme_names_the_questions_and_the_targets_that_there_are() -> None:
+    text = "".join((ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md"))
+    targets = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text()))
+    assert set(re.findall(r"`make ([a-z]+)", text)) <= targets
+    asked = {name for name, body in QUESTIONS.items() if not name.startswith("_") and "when" not in body}
+    assert asked <= set(re.findall(r"`(\w+)`", text))
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
+        targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / name).read_text())
+        assert [target for target in targets if not (ROOT / target).exists()] == [], name
