@@ -294,6 +294,8 @@ function clusterDirectory({ directory, root, slug, ephemeral, account }) {
   }
   const key = createHash('sha256').update(root).digest('hex').slice(0, 12);
   const elsewhere = join(ROOT_STATE, `${slug}-${key}`, 'cluster');
+  // Whoever deletes .data begins anew: what the link stood for goes with it.
+  if (!link) rmSync(elsewhere, { recursive: true, force: true });
   mkdirSync(dirname(elsewhere), { recursive: true, mode: 0o755 });
   chownSync(dirname(elsewhere), account.uid, account.gid);
   rmSync(here, { force: true });
