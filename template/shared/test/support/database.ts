@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { inject, vi } from 'vitest';
-import { readMigrationConfig } from '../../src/config/config.js';
 
 /** A migrated database of a test file's own. */
 export interface TestDatabase {
@@ -15,15 +14,15 @@ export interface TestDatabase {
 }
 
 export async function createDatabase(): Promise<TestDatabase> {
-  const { DATABASE_URL, MIGRATION_DATABASE_URL = DATABASE_URL } = readMigrationConfig();
+  const urls = databaseUrls();
   const name = `test_${randomBytes(6).toString('hex')}`;
-  const server = new pg.Client(MIGRATION_DATABASE_URL);
+  const server = new pg.Client(urls.ownerUrl);
   await server.connect();
   await server.query(`CREATE DATABASE ${name} TEMPLATE ${inject('template')}`);
-  const ownerUrl = inDatabase(MIGRATION_DATABASE_URL, name);
+  const ownerUrl = inDatabase(urls.ownerUrl, name);
   const owner = new pg.Pool({ connectionString: ownerUrl });
   return {
-    url: inDatabase(DATABASE_URL, name),
+    url: inDatabase(urls.url, name),
     ownerUrl,
     owner,
     async drop() {
@@ -35,7 +34,16 @@ export async function createDatabase(): Promise<TestDatabase> {
   };
 }
 
-function inDatabase(url: string, name: string): string {
+/** The server that `scripts/services.mjs` has started, or the one that the environment names. */
+export function databaseUrls(): { url: string; ownerUrl: string } {
+  const { DATABASE_URL: url, MIGRATION_DATABASE_URL: ownerUrl = url } = process.env;
+  if (url === undefined || ownerUrl === undefined) {
+    throw new Error('DATABASE_URL is not set: run the tests by `[[ pm ]] test`, which starts a server for them.');
+  }
+  return { url, ownerUrl };
+}
+
+export function inDatabase(url: string, name: string): string {
   const changed = new URL(url);
   changed.pathname = name;
   return changed.href;
