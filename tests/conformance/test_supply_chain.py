@@ -84,6 +84,10 @@ def found(
         *linters.checkov(on_gitlab, "gitlab_ci"),
         *linters.secrets(folder),
         *linters.secrets(chart.parents[1]),
+        *linters.schema("github-workflows", folder / ".github" / "workflows" / "ci.yml"),
+        *linters.schema("gitlab-ci", on_gitlab / ".gitlab-ci.yml"),
+        *linters.schema("compose-spec", folder / "compose.yaml"),
+        *linters.schema("renovate", folder / "renovate.json"),
         *linters.squawk(*migrations),
         *linters.chart(chart, manifests, CHART_VALUES),
         *linters.manifests(manifests),
@@ -187,6 +191,21 @@ def test_a_fault_of_the_chart_is_found(
     manifests.mkdir()
     findings = linters.chart(copy, manifests, CHART_VALUES) or linters.manifests(manifests)
     assert unexpected(findings or linters.checkov(manifests, "kubernetes"))
+
+
+@pytest.mark.parametrize(
+    ("schema", "text"),
+    [
+        ("compose-spec", "services: { service: { imagee: postgres } }"),
+        ("gitlab-ci", "image: { script: [make] }"),
+        ("renovate", '{ "extends": 1 }'),
+        ("github-workflows", "on: push\njobs: { check: { steps: [] } }"),
+    ],
+)
+def test_a_file_that_its_tool_would_refuse_is_found(linters: Linters, tmp_path: Path, schema: str, text: str) -> None:
+    file = tmp_path / ("file.json" if text.startswith("{") else "file.yaml")
+    file.write_text(text)
+    assert linters.schema(schema, file)
 
 
 def test_squawk_notices_a_migration_that_would_block_its_table(linters: Linters, tmp_path: Path) -> None:

@@ -110,6 +110,12 @@ class Linters:
         report = json.loads(self._run(squawk, *options, *files))
         return [Finding("squawk", entry["rule_name"], f"line {entry['line']}", entry["message"]) for entry in report]
 
+    def schema(self, name: str, file: Path) -> list[Finding]:
+        """A file, against the JSON schema that its tool publishes."""
+        report = self._json("check-jsonschema", "--output-format=json", "--builtin-schema", f"vendor.{name}", file)
+        wrong = report.get("errors", []) + report.get("parse_errors", [])
+        return [Finding("check-jsonschema", name, str(entry.get("path", file)), str(entry)) for entry in wrong]
+
     def chart(self, chart: Path, manifests: Path, values: dict[str, Any]) -> list[Finding]:
         """A Helm chart, as `helm lint --strict` sees it. Renders it into `manifests`."""
         result = _execute([self._bin / "python", _HERE / "charts.py", chart, manifests, json.dumps(values)])
