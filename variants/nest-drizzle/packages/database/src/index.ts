@@ -1,0 +1,5 @@
+export * from './identity-database.js';
+export * from './pool.js';
+export * from './relay-database.js';
+export * from './schema/index.js';
+export * from './tenant-database.js';

@@ -1,0 +1,138 @@
+import { ROLES } from '@app/shared';
+import { sql } from 'drizzle-orm';
+import {
+  customType,
+  foreignKey,
+  index,
+  pgEnum,
+  pgPolicy,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  uniqueIndex,
+  uuid,
+} from 'drizzle-orm/pg-core';
+import { currentTenant, currentUser, tenantPolicies, timestamps } from './tenancy.js';
+
+const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' });
+
+/** What log-in has been given: the policies below let it see the one row that belongs to that, and no other. */
+const loginEmail = sql`(SELECT nullif(current_setting('app.login_email', true), ''))`;
+const refreshHash = sql`(SELECT decode(nullif(current_setting('app.refresh_hash', true), ''), 'hex'))`;
+
+export const roleEnum = pgEnum('role', ROLES);
+
+export const tenants = pgTable(
+  'tenants',
+  { id: uuid('id').primaryKey(), name: text('name').notNull(), ...timestamps },
+  (table) => [
+    pgPolicy('tenants_select', { for: 'select', using: sql`${table.id} = ${currentTenant}` }),
+    pgPolicy('tenants_insert', { for: 'insert', withCheck: sql`${table.id} = ${currentTenant}` }),
+    pgPolicy('tenants_update', {
+      for: 'update',
+      using: sql`${table.id} = ${currentTenant}`,
+      withCheck: sql`${table.id} = ${currentTenant}`,
+    }),
+  ],
+).enableRLS();
+
+/** People. They belong to no tenant; a tenant sees those who are its members. */
+export const users = pgTable(
+  'users',
+  {
+    id: uuid('id').primaryKey(),
+    /** Lower case. */
+    email: text('email').notNull(),
+    name: text('name').notNull(),
+    ...timestamps,
+  },
+  (table) => [
+    uniqueIndex('users_email_key').on(table.email),
+    pgPolicy('users_select', {
+      for: 'select',
+      using: sql`${table.id} = ${currentUser} OR ${table.email} = ${loginEmail}
+        OR ${table.id} IN (SELECT user_id FROM memberships WHERE tenant_id = ${currentTenant})`,
+    }),
+    pgPolicy('users_insert', { for: 'insert', withCheck: sql`${table.id} = ${currentUser}` }),
+    pgPolicy('users_update', {
+      for: 'update',
+      using: sql`${table.id} = ${currentUser}`,
+      withCheck: sql`${table.id} = ${currentUser}`,
+    }),
+  ],
+).enableRLS();
+
+/** Passwords, apart from the users: members see each other, and nobody sees this but who logs in. */
+export const passwords = pgTable(
+  'passwords',
+  {
+    userId: uuid('user_id')
+      .primaryKey()
+      .references(() => users.id),
+    /** Argon2id, in the PHC string format. */
+    hash: text('hash').notNull(),
+    ...timestamps,
+  },
+  (table) => [
+    pgPolicy('passwords_select', {
+      for: 'select',
+      using: sql`${table.userId} = ${currentUser} OR ${table.userId} IN (SELECT id FROM users WHERE email = ${loginEmail})`,
+    }),
+    pgPolicy('passwords_insert', { for: 'insert', withCheck: sql`${table.userId} = ${currentUser}` }),
+    pgPolicy('passwords_update', {
+      for: 'update',
+      using: sql`${table.userId} = ${currentUser}`,
+      withCheck: sql`${table.userId} = ${currentUser}`,
+    }),
+  ],
+).enableRLS();
+
+/** Who belongs to a tenant, and as what. */
+export const memberships = pgTable(
+  'memberships',
+  {
+    tenantId: uuid('tenant_id')
+      .notNull()
+      .references(() => tenants.id),
+    userId: uuid('user_id')
+      .notNull()
+      .references(() => users.id),
+    role: roleEnum('role').notNull(),
+    ...timestamps,
+  },
+  (table) => [
+    primaryKey({ name: 'memberships_pkey', columns: [table.tenantId, table.userId] }),
+    index('memberships_user_id_idx').on(table.userId),
+    ...tenantPolicies('memberships', table.tenantId, sql`${table.userId} = ${currentUser}`),
+  ],
+).enableRLS();
+
+/** Refresh tokens, hashed. All that were made of one log-in are a family: a second use of one ends them all. */
+export const refreshTokens = pgTable(
+  'refresh_tokens',
+  {
+    tenantId: uuid('tenant_id').notNull(),
+    id: uuid('id').notNull(),
+    userId: uuid('user_id').notNull(),
+    familyId: uuid('family_id').notNull(),
+    /** SHA-256 of the token, which is random enough to need no salt. */
+    hash: bytea('hash').notNull(),
+    expiresAt: timestamp('expires_at', { withTimezone: true, precision: 3 }).notNull(),
+    usedAt: timestamp('used_at', { withTimezone: true, precision: 3 }),
+    revokedAt: timestamp('revoked_at', { withTimezone: true, precision: 3 }),
+    createdAt: timestamps.createdAt,
+  },
+  (table) => [
+    primaryKey({ name: 'refresh_tokens_pkey', columns: [table.tenantId, table.id] }),
+    uniqueIndex('refresh_tokens_hash_key').on(table.hash),
+    index('refresh_tokens_family_idx').on(table.tenantId, table.familyId),
+    // Whoever is no member any more has no session either.
+    foreignKey({
+      name: 'refresh_tokens_membership_fkey',
+      columns: [table.tenantId, table.userId],
+      foreignColumns: [memberships.tenantId, memberships.userId],
+    }).onDelete('cascade'),
+    ...tenantPolicies('refresh_tokens', table.tenantId, sql`${table.hash} = ${refreshHash}`),
+  ],
+).enableRLS();

@@ -1,0 +1,3 @@
+export * from './identity.js';
+export * from './messaging.js';
+export * from './work.js';

@@ -1,0 +1,162 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
+import pRetry from 'p-retry';
+import type { Pool, PoolClient, QueryConfig, QueryResult } from 'pg';
+import * as schema from './schema/index.js';
+
+/** On whose behalf the code that runs now may use the database. */
+export interface TenantContext {
+  readonly tenantId: string;
+  /** Where set, PostgreSQL refuses writes: the answer to a GET changes nothing. */
+  readonly readOnly?: boolean;
+}
+
+export type Schema = typeof schema;
+export type Drizzle = NodePgDatabase<Schema>;
+
+/** The code reached the database without saying for which tenant. That is a mistake in the code, never in a request. */
+export class NoTenantError extends Error {
+  override name = 'NoTenantError';
+
+  constructor() {
+    super(
+      'There is no tenant here: run this inside TenantDatabase.run(), which requests, jobs and consumers do.',
+    );
+  }
+}
+
+interface Scope extends TenantContext {
+  /** The transaction that is open in this scope, if one is. */
+  readonly client?: PoolClient;
+}
+
+/** SQLSTATEs of transactions that certainly left nothing behind: serialization failure, deadlock. */
+const RETRYABLE = new Set(['40001', '40P01']);
+
+/**
+ * The only way to the tables of tenants. Every statement runs in a transaction whose `app.tenant_id` names the tenant of
+ * the scope that it was called in; the policies do the rest. Outside of a scope nothing runs at all.
+ *
+ * A statement by itself is a transaction of its own, sent as one: BEGIN, the tenant, the statement and COMMIT travel
+ * together and take one round trip (pg's pipeline mode; the pool must be made with `pipeline: true`). Several that
+ * belong together go into `transaction()`, which takes one round trip more than its statements.
+ *
+ * The tenant is local to the transaction (`set_config(..., true)`): a connection that goes back to the pool remembers
+ * nothing.
+ */
+export class TenantDatabase {
+  readonly #scopes = new AsyncLocalStorage<Scope>();
+  /** Drizzle over whatever transaction the scope has. */
+  readonly db: Drizzle;
+
+  constructor(private readonly pool: Pool) {
+    const client = { query: (config: QueryConfig, values?: unknown[]) => this.#query(config, values) };
+    // Drizzle's session calls nothing of a client but `query`.
+    this.db = drizzle({ client: client as unknown as PoolClient, schema });
+  }
+
+  /**
+   * Runs a function on behalf of a tenant. Scopes do not nest: a tenant cannot be changed half-way.
+   *
+   * @param work may return a query of Drizzle's as it is: it is awaited, and so run, inside of the scope
+   */
+  async run<Result>(context: TenantContext, work: () => Result | PromiseLike<Result>): Promise<Result> {
+    const current = this.#scopes.getStore();
+    if (current !== undefined && current.tenantId !== context.tenantId) {
+      throw new Error('The code already runs for a tenant, and asks for another one.');
+    }
+    return this.#scopes.run(context, async () => work());
+  }
+
+  /** The tenant on whose behalf the code runs. */
+  get tenantId(): string {
+    return this.#scope().tenantId;
+  }
+
+  /**
+   * Runs several statements as one transaction; inside another one, as a part of that. A transaction that PostgreSQL
+   * ended for the sake of another is run again, so `work` must change nothing but the database.
+   */
+  async transaction<Result>(work: () => PromiseLike<Result>): Promise<Result> {
+    const scope = this.#scope();
+    if (scope.client !== undefined) return work();
+    return pRetry(() => this.#transactionOnce(scope, work), {
+      retries: 4,
+      minTimeout: 10,
+      maxTimeout: 200,
+      randomize: true,
+      shouldRetry: ({ error }) => RETRYABLE.has(sqlState(error) ?? ''),
+    });
+  }
+
+  async #transactionOnce<Result>(scope: Scope, work: () => PromiseLike<Result>): Promise<Result> {
+    const client = await this.pool.connect();
+    let lost: Error | undefined;
+    try {
+      // Not awaited: these travel with the first statement of `work`. If they fail, so does that.
+      const begun = this.#begin(client, scope);
+      begun.catch(() => undefined);
+      const result = await this.#scopes.run({ ...scope, client }, async () => work());
+      await begun;
+      const { command } = await client.query('COMMIT');
+      // PostgreSQL answers a COMMIT of a failed transaction with a rollback; whoever swallowed the error learns of it.
+      if (command !== 'COMMIT')
+        throw new Error('The transaction was rolled back: an error in it was swallowed.');
+      return result;
+    } catch (error) {
+      await client.query('ROLLBACK').catch((reason: Error) => {
+        lost = reason;
+      });
+      throw error;
+    } finally {
+      client.release(lost);
+    }
+  }
+
+  async #query(config: QueryConfig, values?: unknown[]): Promise<QueryResult> {
+    const scope = this.#scope();
+    if (scope.client !== undefined) return scope.client.query(config, values);
+    const client = await this.pool.connect();
+    let lost: Error | undefined;
+    try {
+      const [, result] = await Promise.all([
+        this.#begin(client, scope),
+        client.query(config, values),
+        client.query('COMMIT'),
+      ]);
+      return result;
+    } catch (error) {
+      // Where the statement failed, COMMIT has ended the transaction as a rollback. This is for a connection that broke.
+      await client.query('ROLLBACK').catch((reason: Error) => {
+        lost = reason;
+      });
+      throw error;
+    } finally {
+      client.release(lost);
+    }
+  }
+
+  async #begin(client: PoolClient, { tenantId, readOnly }: TenantContext): Promise<void> {
+    await Promise.all([
+      client.query(readOnly === true ? 'BEGIN READ ONLY' : 'BEGIN'),
+      client.query({
+        name: 'tenant',
+        text: `SELECT set_config('app.tenant_id', $1, true)`,
+        values: [tenantId],
+      }),
+    ]);
+  }
+
+  #scope(): Scope {
+    const scope = this.#scopes.getStore();
+    if (scope === undefined) throw new NoTenantError();
+    return scope;
+  }
+}
+
+/** Drizzle wraps the driver's error as its cause. */
+function sqlState(error: unknown): string | undefined {
+  const { code, cause } = error as { code?: unknown; cause?: unknown };
+  if (typeof code === 'string') return code;
+  return cause === undefined || cause === null ? undefined : sqlState(cause);
+}

@@ -1,0 +1,241 @@
+import { randomUUID } from 'node:crypto';
+import { eq, sql } from 'drizzle-orm';
+import type pg from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { projects, tasks } from '../src/schema/index.js';
+import { NoTenantError, type TenantDatabase } from '../src/tenant-database.js';
+import { createDatabase, type TestDatabase } from './support/database.js';
+import { connect, createTenant, type Tenant } from './support/tenants.js';
+
+let database: TestDatabase;
+let pool: pg.Pool;
+let tenants: TenantDatabase;
+let a: Tenant;
+let b: Tenant;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  ({ pool, tenants } = connect(database));
+  [a, b] = await Promise.all([createTenant(database), createTenant(database)]);
+});
+
+afterAll(async () => {
+  await pool?.end();
+  await database?.drop();
+});
+
+afterEach(() => {
+  // Every test gives its connections back.
+  expect([pool.totalCount - pool.idleCount, pool.waitingCount]).toEqual([0, 0]);
+});
+
+const projectIds = async () =>
+  (await tenants.db.select({ id: projects.id }).from(projects)).map(({ id }) => id);
+
+describe('a scope', () => {
+  it('sees the rows of its tenant, and no others', async () => {
+    expect(await tenants.run(a, projectIds)).toEqual([a.projectId]);
+    expect(await tenants.run(b, projectIds)).toEqual([b.projectId]);
+  });
+
+  it('is needed: without one nothing reaches the database', async () => {
+    await expect(projectIds()).rejects.toMatchObject({ cause: expect.any(NoTenantError) });
+    await expect(tenants.transaction(projectIds)).rejects.toThrow(NoTenantError);
+    expect(() => tenants.tenantId).toThrow(NoTenantError);
+  });
+
+  it('cannot be left for another tenant half-way', async () => {
+    await expect(tenants.run(a, () => tenants.run(b, projectIds))).rejects.toThrow('asks for another');
+    expect(await tenants.run(a, () => tenants.run(a, projectIds))).toEqual([a.projectId]);
+  });
+
+  it('lasts over everything that was begun in it, and no longer', async () => {
+    const later = tenants.run(a, async () => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return projectIds();
+    });
+    expect(await tenants.run(b, projectIds)).toEqual([b.projectId]);
+    expect(await later).toEqual([a.projectId]);
+    await expect(projectIds()).rejects.toMatchObject({ cause: expect.any(NoTenantError) });
+  });
+
+  it('that may only read cannot write', async () => {
+    const rename = () => tenants.db.update(projects).set({ name: 'x' });
+    await expect(tenants.run({ ...a, readOnly: true }, rename)).rejects.toMatchObject({
+      cause: { code: '25006' },
+    });
+    const together = () => tenants.transaction(rename);
+    await expect(tenants.run({ ...a, readOnly: true }, together)).rejects.toMatchObject({
+      cause: { code: '25006' },
+    });
+  });
+});
+
+describe('a tenant', () => {
+  it('can neither change nor delete the rows of another', async () => {
+    const changed = await tenants.run(a, () =>
+      tenants.db.update(projects).set({ name: 'mine' }).where(eq(projects.id, b.projectId)).returning(),
+    );
+    const deleted = await tenants.run(a, () =>
+      tenants.db.delete(projects).where(eq(projects.id, b.projectId)).returning(),
+    );
+    expect([changed, deleted]).toEqual([[], []]);
+    expect(await tenants.run(b, projectIds)).toEqual([b.projectId]);
+  });
+
+  it('cannot write a row into another, nor give one away', async () => {
+    const row = { tenantId: b.tenantId, id: randomUUID(), name: 'smuggled' };
+    await expect(tenants.run(a, () => tenants.db.insert(projects).values(row))).rejects.toMatchObject({
+      cause: { code: '42501' },
+    });
+    const give = () => tenants.db.update(projects).set({ tenantId: b.tenantId });
+    await expect(tenants.run(a, give)).rejects.toMatchObject({ cause: { code: '42501' } });
+  });
+
+  it('gets the same answer for a reference to another tenant’s row as for one to nothing', async () => {
+    const task = (projectId: string) =>
+      ({
+        tenantId: a.tenantId,
+        id: randomUUID(),
+        projectId,
+        title: 'x',
+        type: 'bug',
+        status: 'open',
+      }) as const;
+    const refusal = (projectId: string) =>
+      tenants
+        .run(a, () => tenants.db.insert(tasks).values(task(projectId)))
+        .catch(({ cause }) => [cause.code, cause.constraint]);
+    expect(await refusal(b.projectId)).toEqual(['23503', 'tasks_project_fkey']);
+    expect(await refusal(b.projectId)).toEqual(await refusal(randomUUID()));
+  });
+
+  it('may use a name that another tenant uses', async () => {
+    const [one, other] = await Promise.all([
+      createTenant(database, 'Shared name'),
+      createTenant(database, 'Shared name'),
+    ]);
+    expect(one.projectId).not.toBe(other.projectId);
+  });
+});
+
+describe('a transaction', () => {
+  it('commits all that was done in it, or nothing', async () => {
+    const add = (name: string) =>
+      tenants.db.insert(projects).values({ tenantId: a.tenantId, id: randomUUID(), name });
+    const failing = tenants.run(a, () =>
+      tenants.transaction(async () => {
+        await add('first');
+        await add('first');
+      }),
+    );
+    await expect(failing).rejects.toMatchObject({ cause: { code: '23505' } });
+    expect(await tenants.run(a, projectIds)).toEqual([a.projectId]);
+  });
+
+  it('inside another is a part of that', async () => {
+    const inner = () =>
+      tenants.transaction(() => tenants.db.execute(sql`SELECT pg_current_xact_id()::text AS id`));
+    const ids = await tenants.run(a, () => tenants.transaction(async () => [await inner(), await inner()]));
+    expect(ids[0]?.rows).toEqual(ids[1]?.rows);
+  });
+
+  it('tells whoever swallows an error that nothing was committed', async () => {
+    const swallowing = tenants.run(a, () =>
+      tenants.transaction(async () => {
+        await tenants.db.execute(sql`SELECT 1 / 0`).catch(() => undefined);
+      }),
+    );
+    await expect(swallowing).rejects.toThrow('swallowed');
+  });
+
+  it('is run again when PostgreSQL ends it for the sake of another', async () => {
+    let attempts = 0;
+    const work = () =>
+      tenants.transaction(async () => {
+        attempts += 1;
+        if (attempts < 3)
+          await tenants.db.execute(sql`DO $$ BEGIN RAISE 'victim' USING ERRCODE = '40P01'; END $$`);
+        return attempts;
+      });
+    expect(await tenants.run(a, work)).toBe(3);
+  });
+
+  it('is not run again for any other error', async () => {
+    let attempts = 0;
+    const work = () =>
+      tenants.transaction(async () => {
+        attempts += 1;
+        await tenants.db.execute(sql`SELECT 1 / 0`);
+      });
+    await expect(tenants.run(a, work)).rejects.toMatchObject({ cause: { code: '22012' } });
+    expect(attempts).toBe(1);
+  });
+});
+
+it('mixes nothing up on one connection over 1,000 changes of tenant, with errors and aborts between', async () => {
+  const { pool: one, tenants: alternating } = connect(database, 1);
+  try {
+    for (let turn = 0; turn < 1_000; turn += 1) {
+      const tenant = turn % 2 === 0 ? a : b;
+      const ids = await alternating.run(tenant, async () => {
+        if (turn % 5 === 0) await alternating.db.execute(sql`SELECT 1 / 0`).catch(() => undefined);
+        if (turn % 7 === 0) {
+          await alternating
+            .transaction(async () => Promise.reject(new Error('abort')))
+            .catch(() => undefined);
+        }
+        return (await alternating.db.select({ id: projects.id }).from(projects)).map(({ id }) => id);
+      });
+      expect(ids).toEqual([tenant.projectId]);
+    }
+    // The setting ends with the transaction, whatever became of it.
+    const { rows } = await one.query(
+      `SELECT nullif(current_setting('app.tenant_id', true), '') AS tenant, count(*)::int AS rows FROM projects`,
+    );
+    expect(rows).toEqual([{ tenant: null, rows: 0 }]);
+  } finally {
+    await one.end();
+  }
+});
+
+describe('round trips', () => {
+  /** How often the client waits for the server while a function runs. */
+  async function roundTrips(run: () => Promise<unknown>): Promise<number> {
+    const client = await pool.connect();
+    const stream = (client as unknown as { connection: { stream: NodeJS.WritableStream } }).connection.stream;
+    const { write } = stream;
+    let trips = 0;
+    let isWaiting = false;
+    const onData = () => {
+      isWaiting = false;
+    };
+    stream.on('data', onData);
+    stream.write = ((...args: Parameters<typeof write>) => {
+      if (!isWaiting) trips += 1;
+      isWaiting = true;
+      return write.apply(stream, args);
+    }) as typeof write;
+    client.release();
+    await run();
+    stream.write = write;
+    stream.off('data', onData);
+    return trips;
+  }
+
+  it('are one for a statement by itself, and one more than its statements for a transaction', async () => {
+    const { pool: one, tenants: counted } = connect(database, 1);
+    const before = pool;
+    pool = one;
+    const read = () => counted.db.select({ id: projects.id }).from(projects);
+    try {
+      await counted.run(a, read);
+      expect(await roundTrips(() => counted.run(a, read))).toBe(1);
+      const two = () => counted.transaction(async () => [await read(), await read()]);
+      expect(await roundTrips(() => counted.run(a, two))).toBe(3);
+    } finally {
+      pool = before;
+      await one.end();
+    }
+  });
+});

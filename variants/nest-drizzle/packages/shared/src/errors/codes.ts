@@ -1,0 +1,16 @@
+/** Codes of this service's own problems, beside those that every service answers with. Clients branch on them. */
+export const SERVICE_PROBLEMS = {
+  PROJECT_NOT_FOUND: { status: 404, title: 'There is no such project' },
+  TASK_NOT_FOUND: { status: 404, title: 'There is no such task' },
+  MEMBER_NOT_FOUND: { status: 404, title: 'There is no such member' },
+  EXPORT_NOT_FOUND: { status: 404, title: 'There is no such export' },
+  PROJECT_NAME_TAKEN: { status: 409, title: 'Another project has this name' },
+  EMAIL_TAKEN: { status: 409, title: 'The e-mail address is registered' },
+  VERSION_CONFLICT: { status: 412, title: 'It was changed in between' },
+  PRECONDITION_REQUIRED: { status: 428, title: 'If-Match is required' },
+  IDEMPOTENCY_KEY_REUSED: { status: 422, title: 'The idempotency key belongs to another request' },
+  INVALID_CREDENTIALS: { status: 401, title: 'The e-mail address or the password is wrong' },
+  INVALID_TOKEN: { status: 401, title: 'The token is not valid' },
+} as const;
+
+export type ServiceProblemCode = keyof typeof SERVICE_PROBLEMS;
