@@ -14,10 +14,10 @@ help: ## what there is
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 new: $(READY) ## a new service; asks, or: make new DEST=../shop VARIANT=nest-typeorm DATA="kubernetes=true ci=gitlab"
-	@$(TOOLS) new --dest "$$DEST" --variant "$$VARIANT" --data "$$DATA"
+	@exec $(TOOLS) new --dest "$$DEST" --variant "$$VARIANT" --data "$$DATA"
 
 try: $(READY) ## a service running in a scratch folder: make try VARIANT=nest-typeorm (Ctrl-C ends it)
-	@$(TOOLS) try --variant "$$VARIANT" --data "$$DATA"
+	@exec $(TOOLS) try --variant "$$VARIANT" --data "$$DATA"
 
 test: lint ## everything is proven; part of it: make test TESTS="tests/test_questions.py -k slug"
 	$(BIN)/pytest $(TESTS)
@@ -33,19 +33,19 @@ format: $(READY) ## Python, formatted
 	$(BIN)/ruff format .
 
 render: $(READY) ## every variant with its defaults under .render/; VARIANT=x WATCH=1 renders again on change
-	@$(TOOLS) render --variant "$$VARIANT" --watch "$$WATCH"
+	@exec $(TOOLS) render --variant "$$VARIANT" --watch "$$WATCH"
 
 regenerate: $(READY) ## lockfiles and OpenAPI documents of the variants, after a change of package.json or the API
-	@$(TOOLS) regenerate --variant "$$VARIANT"
+	@exec $(TOOLS) regenerate --variant "$$VARIANT"
 
 bench: $(READY) ## the figures of the README, measured here (8 minutes); QUICK=1 shows in one that it works
-	@$(TOOLS) bench --variant "$$VARIANT" --quick "$$QUICK"
+	@exec $(TOOLS) bench --variant "$$VARIANT" --quick "$$QUICK"
 
 mutants: $(READY) ## each check of the scorecard fails on its sabotaged service
-	@$(BIN)/python -m tests.mutants $(MUTANTS)
+	@exec $(BIN)/python -m tests.mutants $(MUTANTS)
 
 env: $(READY) ## prints the line for a shell that puts the pinned Node 24, npm and Bun first on PATH
-	@$(TOOLS) env
+	@exec $(TOOLS) env
 
 clean: ## removes what the targets above have made
 	rm -rf .venv .toolchain .render .try

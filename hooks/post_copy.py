@@ -39,9 +39,12 @@ def main(argv: list[str]) -> int:
     problem = node_problem(service)
     if arguments.path:
         os.environ["PATH"] = os.pathsep.join([arguments.path, os.environ.get("PATH", os.defpath)])
-    write_env(service)
-    commit(service)
-    install(service)
+    try:
+        write_env(service)
+        commit(service)
+        install(service)
+    except KeyboardInterrupt:
+        say("\nInterrupted. The service is complete; what is still missing is done by the commands below.")
     say_next(service, problem, arguments.path)
     return 0
 
@@ -66,15 +69,19 @@ def commit(service: Path) -> None:
         return say("git: the folder is in a repository already, which stays as it is.")
     if shutil.which("git") is None:
         return say(f"git: left out (git is not installed). Later: {by_hand}")
-    for command in (
-        ["git", "init", "--quiet", "--initial-branch=main"],
-        ["git", "add", "--all"],
-        ["git", "commit", "--quiet", "--message", "Start from Plinth"],
-    ):
-        result = run(service, *command)
-        if result is None or result.returncode != 0:
-            shutil.rmtree(service / ".git", ignore_errors=True)  # made a moment ago, and of no use half done
-            return say(f"git: left out ({reason(result, 'git')}). Later: {by_hand}")
+    try:
+        for command in (
+            ["git", "init", "--quiet", "--initial-branch=main"],
+            ["git", "add", "--all"],
+            ["git", "commit", "--quiet", "--message", "Start from Plinth"],
+        ):
+            result = run(service, *command)
+            if result is None or result.returncode != 0:
+                remove(service / ".git")  # made a moment ago, and of no use half done
+                return say(f"git: left out ({reason(result, 'git')}). Later: {by_hand}")
+    except KeyboardInterrupt:
+        remove(service / ".git")
+        raise
     return say("git: a repository with a first commit.")
 
 
@@ -88,9 +95,13 @@ def install(service: Path) -> None:
         return say(f"packages: left out ({tool} is not installed). Later: {by_hand}")
     say(f"packages: {tool} installs them ...")
     options = ["--no-audit", "--no-fund", "--fetch-retries=1"] if tool == "npm" else ["--frozen-lockfile"]
-    result = run(service, tool, "ci" if tool == "npm" else "install", *options)
+    try:
+        result = run(service, tool, "ci" if tool == "npm" else "install", *options)
+    except KeyboardInterrupt:
+        remove(service / "node_modules")
+        raise
     if result is None or result.returncode != 0:
-        shutil.rmtree(service / "node_modules", ignore_errors=True)
+        remove(service / "node_modules")
         return say(f"packages: left out ({reason(result, tool)}). Later: {by_hand}")
     return say("packages: installed.")
 
@@ -147,6 +158,10 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str] | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
+
+
+def remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def reason(result: subprocess.CompletedProcess[str] | None, program: str) -> str:

@@ -10,6 +10,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import termios
@@ -283,9 +284,24 @@ def test_new_can_be_interrupted_and_leaves_nothing(tmp_path: Path, terminal: Ope
     screen.wait_for("Which stack?")
     screen.type("\x03")
     assert screen.end() != 0
-    assert "Interrupted; nothing is left behind." in screen.text
+    assert "Interrupted; nothing was written." in screen.text
     assert "Traceback" not in screen.text
     assert list(tmp_path.iterdir()) == []
+
+
+def test_new_can_be_interrupted_while_it_installs_and_the_service_is_complete(tmp_path: Path, terminal: Open) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # a registry that never answers
+        env = {"npm_config_registry": f"http://127.0.0.1:{silent.getsockname()[1]}/"}
+        screen = terminal("make", "new", f"DEST={tmp_path / 'shop'}", f"VARIANT={VARIANTS[0]}", env=env)
+        screen.wait_for("packages: npm installs them ...")
+        silent.accept()
+        screen.type("\x03")
+        screen.wait_for("Interrupted. The service is complete")
+        screen.wait_for("npm install && npm run dev")
+        screen.end()
+    assert "Traceback" not in screen.text
+    assert (tmp_path / "shop" / ".git").is_dir()
+    assert not (tmp_path / "shop" / "node_modules").exists()
 
 
 def test_render_touches_nothing_the_second_time(checkout: Path) -> None:

@@ -17,6 +17,7 @@ from tests.conftest import Rendered
 from tests.test_questions import FAMILY
 from tools import QUESTIONS, ROOT, VARIANTS
 from tools.check import problems
+from tools.regenerate import SAMPLE, lockfile_template, openapi_template
 
 # Servers that the launcher starts for variants that are not built yet.
 FOR_LATER = {f"template/scripts/services/{name}.mjs" for name in ("binaries", "nats", "valkey")}
@@ -138,6 +139,14 @@ def test_a_lockfile_has_the_builds_of_every_platform(variant: str, rendered: Ren
     }.items():
         names = [f"node_modules/{package}{'' if package.endswith('/') else '-'}{build}" for build in builds]
         assert [name for name in names if "integrity" not in lock.get(name, {})] == []
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_generated_files_are_as_make_regenerate_writes_them(variant: str, rendered: Rendered) -> None:
+    service = rendered(variant, **SAMPLE)
+    for name, template in (("package-lock.json", lockfile_template), ("openapi.json", openapi_template)):
+        source = ROOT / "variants" / variant / f"{name}.jinja"
+        assert template((service / name).read_text()) == source.read_text()
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

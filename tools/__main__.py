@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted; nothing is left behind.", file=sys.stderr)
+        print("\nInterrupted.", file=sys.stderr)
         return 130
 
 

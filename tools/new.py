@@ -102,6 +102,7 @@ def new(destination: str, variant: str, data: str) -> Path:
         raise ToolError(f"{target or beside} cannot be written: {error.strerror or error}") from error
     print(f"{stored['project_name']} ({stored['variant']}) is in {target}", flush=True)
     hook = [sys.executable, str(ROOT / "hooks" / "post_copy.py"), str(target), "--path", bin_folder()]
+    signal.signal(signal.SIGINT, lambda *_: None)  # the hook gets it too, and answers it
     subprocess.run(hook, check=False)  # it says what it left out, and the service is complete without it
     return target
 
@@ -113,7 +114,7 @@ def _copy(draft: Path, answers: Answers, *, ask: bool) -> dict[str, object]:
             warnings.simplefilter("always", DirtyLocalWarning)
             run_copy(str(ROOT), draft, data=dict(answers), defaults=not ask, vcs_ref="HEAD", quiet=True)
     except CopierAnswersInterrupt as interrupt:
-        raise KeyboardInterrupt from interrupt
+        raise ToolError("Interrupted; nothing was written.") from interrupt
     except (CopierError, ValueError) as error:
         raise ToolError(str(error)) from error
     if any(issubclass(warning.category, DirtyLocalWarning) for warning in caught):

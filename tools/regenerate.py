@@ -18,14 +18,14 @@ from tools.toolchain import environment
 
 _NAME = "plinth-sample-name"
 _TEXT = "plinth sample description"
-_ANSWERS = {"project_slug": _NAME, "description": _TEXT, "license": "Apache-2.0"}
+SAMPLE = {"project_slug": _NAME, "description": _TEXT, "license": "Apache-2.0"}
 
 
 def regenerate(variant: str) -> None:
     """Rewrites package-lock.json.jinja and openapi.json.jinja of a variant from its package.json and its code."""
     source = ROOT / "variants" / variant
     with tempfile.TemporaryDirectory(prefix="plinth-") as folder:
-        service = render(variant, Path(folder) / "service", _ANSWERS)
+        service = render(variant, Path(folder) / "service", SAMPLE)
         print(f"{variant}: package-lock.json ...", flush=True)
         # Kept where it still fits package.json: only what changed there is resolved anew.
         lock = ["npm", "install", "--package-lock-only", "--omit-lockfile-registry-resolved", "--no-audit", "--no-fund"]
