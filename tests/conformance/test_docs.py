@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conformance.processes import environment
+from tests.conformance.drivers import Driver
+from tests.conformance.processes import Postgres, Service, environment, migrate
 from tests.conftest import Rendered
 
 DOCUMENTS = ("README.md", "AGENTS.md", "SECURITY.md")
@@ -113,6 +116,45 @@ def test_the_layout_names_every_folder_and_nothing_else(folder: Path) -> None:
     layout = (folder / "README.md").read_text().split("```\nsrc/\n", 1)[1].split("```", 1)[0]
     named = {name.strip("/ ") for name in re.findall(r"^  ([\w./-]+/)", layout, re.M)}
     assert named == {path.name for path in (folder / "src").iterdir() if path.is_dir()}
+
+
+CURL = f"""#!{sys.executable}
+import argparse, httpx
+parser = argparse.ArgumentParser()
+parser.add_argument("url")
+parser.add_argument("-i", action="store_true")
+parser.add_argument("-X", default=None)
+parser.add_argument("-H", action="append", default=[])
+parser.add_argument("-d", default=None)
+given = parser.parse_args()
+headers = dict(header.split(": ", 1) for header in given.H)
+answer = httpx.request(given.X or ("POST" if given.d else "GET"), given.url, headers=headers, content=given.d)
+print(answer.status_code, answer.headers.get("idempotency-replayed", "-"))
+"""
+"""As much of curl as the README uses; it prints the status and whether the answer is a repeated one."""
+
+
+@pytest.mark.of("nest-typeorm")
+def test_the_example_requests_do_what_they_say(folder: Path, driver: Driver, tmp_path: Path) -> None:
+    curl = tmp_path / "curl"
+    curl.write_text(CURL)
+    curl.chmod(0o755)
+    examples = re.findall(r"```sh\n(.*?)```", (folder / "README.md").read_text(), re.S)
+    script = "".join(example for example in examples if "curl" in example)
+    server = Postgres.start(folder, "--ephemeral")
+    try:
+        migrate(folder, (*driver.migrate, "--seed"), server.env)
+        service = Service.start(folder, tmp_path / "service.log", server.env)
+        try:
+            script = script.replace("http://localhost:3000", service.url)
+            env = environment({}) | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+            result = subprocess.run(["/bin/sh", "-euc", script], env=env, capture_output=True, text=True, check=False)
+        finally:
+            service.stop()
+    finally:
+        server.stop()
+    assert result.stderr == ""
+    assert result.stdout.splitlines() == ["201 -", "201 true", "200 -", "200 -", "201 -", "200 -"]
 
 
 def test_the_documents_follow_the_answers(rendered: Rendered) -> None:
