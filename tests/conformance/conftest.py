@@ -7,6 +7,7 @@ import subprocess
 import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -108,13 +109,14 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def processes(folder: Path, postgres: Postgres, logs: Path) -> Iterator[tuple[Service, Service]]:
     """Two processes of the service on one database, for the whole run."""
-    with ExitStack() as stack:
-        pair = []
-        for name in ("one", "two"):
-            service = Service.start(folder, logs / f"{name}.log", SETTINGS | postgres.env)
+    with ExitStack() as stack, ThreadPoolExecutor() as pool:
+        starts = [
+            pool.submit(Service.start, folder, logs / f"{name}.log", SETTINGS | postgres.env) for name in ("one", "two")
+        ]
+        one, two = (start.result() for start in starts)
+        for service in (one, two):
             stack.callback(service.stop)
-            pair.append(service)
-        yield pair[0], pair[1]
+        yield one, two
 
 
 @pytest.fixture

@@ -65,6 +65,18 @@ async def test_purchases_of_several_tickets_get_all_or_none_and_only_what_does_n
             assert 100 - len(numbers) <= problem(answer, 409)["available"] < quantity
 
 
+@pytest.mark.check(22)
+async def test_a_purchase_of_more_than_is_left_is_told_how_many_are(driver: Driver, api: httpx.AsyncClient) -> None:
+    event = (await driver.create(capacity=5).send(api)).json()["id"]
+    assert (await driver.write_once(event, quantity=3).send(api)).status_code == 201
+
+    refused = problem(await driver.write_once(event, quantity=3).send(api), 409, "NOT_ENOUGH_TICKETS")
+
+    assert refused["available"] == 2
+    assert (await driver.write_once(event, quantity=2).send(api)).json()["ticketNumbers"] == [4, 5]
+    assert problem(await driver.write_once(event).send(api), 409, "SOLD_OUT")["available"] == 0
+
+
 async def test_a_purchase_is_answered_without_the_buyer(driver: Driver, api: httpx.AsyncClient) -> None:
     event = (await driver.create(price=1_250, currency="CHF").send(api)).json()["id"]
 

@@ -1,0 +1,37 @@
+"""Mutants: one-line sabotages of a generated service, each of which a check of the scorecard must notice."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A sabotage, and the test that must fail on it."""
+
+    variant: str
+    check: int
+    title: str
+    file: str
+    """Within the rendered service."""
+    find: str
+    """Occurs once in the file."""
+    replace: str
+    test: str
+    """Within tests/conformance/."""
+
+    def __str__(self) -> str:
+        return f"{self.variant} {self.check}: {self.title}"
+
+
+def load() -> list[Mutant]:
+    """The mutants of all variants, in the order of their checks."""
+    return [
+        Mutant(variant=path.stem, **mutant)
+        for path in sorted(FOLDER.glob("*.toml"))
+        for mutant in tomllib.loads(path.read_text())["mutant"]
+    ]

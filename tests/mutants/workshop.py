@@ -1,0 +1,75 @@
+"""Where services are sabotaged, built and checked."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Literal
+
+from tests.mutants import Mutant
+from tools import ROOT
+from tools.install import install
+from tools.render import render
+from tools.toolchain import environment
+
+Verdict = Literal["killed", "SURVIVED", "BROKEN"]
+
+
+class Workshop:
+    """A rendered service with its packages, whose source is changed for one mutant at a time."""
+
+    def __init__(self, variant: str, folder: Path) -> None:
+        self._service = render(variant, folder / variant)
+        self._report = folder / f"{variant}.xml"
+        install(self._service)
+
+    def applies(self, mutant: Mutant) -> bool:
+        """Whether what is to be replaced is there, once."""
+        file = self._service / mutant.file
+        return file.is_file() and file.read_text().count(mutant.find) == 1
+
+    def judge(self, mutant: Mutant) -> tuple[Verdict, str]:
+        """Builds the sabotaged service and runs the test that must fail. Returns the verdict, and what was printed."""
+        file = self._service / mutant.file
+        original = file.read_text()
+        if not self.applies(mutant):
+            return "BROKEN", f"{mutant.file} does not hold this once: {mutant.find}"
+        file.write_text(original.replace(mutant.find, mutant.replace))
+        try:
+            build = subprocess.run(
+                ["npm", "run", "build"],
+                cwd=self._service,
+                env=environment(),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            return self._check(mutant) if build.returncode == 0 else ("BROKEN", build.stdout + build.stderr)
+        finally:
+            file.write_text(original)
+
+    def _check(self, mutant: Mutant) -> tuple[Verdict, str]:
+        """A test that cannot even begin, since the service does not start, proves nothing."""
+        self._report.unlink(missing_ok=True)
+        result = subprocess.run(
+            [
+                sys.executable,
+                *("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"--junit-xml={self._report}"),
+                f"tests/conformance/{mutant.test}",
+            ],
+            cwd=ROOT,
+            env=os.environ | {"CONFORMANCE_SERVICE": str(self._service)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if not self._report.exists():
+            return "BROKEN", result.stdout + result.stderr
+        suite = ElementTree.parse(self._report).getroot().find("testsuite")  # noqa: S314 - pytest wrote it
+        assert suite is not None
+        if int(suite.attrib["errors"]) or not int(suite.attrib["tests"]):
+            return "BROKEN", result.stdout + result.stderr
+        return "killed" if int(suite.attrib["failures"]) else "SURVIVED", result.stdout
