@@ -46,6 +46,15 @@ export function createFastifyAdapter(settings: HttpSettings, logger: Logger): Fa
 
 /** Everything between the socket and the controllers: headers, CORS, load shedding, limits, log line and metrics. */
 export async function configureHttp(app: NestFastifyApplication, settings: HttpSettings): Promise<void> {
+  const drain = app.get(Drain);
+  const fastify = app.getHttpAdapter().getInstance();
+  // First of all, so that requests that are shed have these too.
+  fastify.addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, done: () => void) => {
+    reply.header('x-request-id', request.id);
+    if (drain.draining) reply.header('connection', 'close');
+    answerInTime(reply, settings.REQUEST_TIMEOUT_MS);
+    done();
+  });
   app.useSecurityHeaders({
     contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
   });
@@ -74,14 +83,6 @@ export async function configureHttp(app: NestFastifyApplication, settings: HttpS
       },
     });
   }
-  const drain = app.get(Drain);
-  const fastify = app.getHttpAdapter().getInstance();
-  fastify.addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, done: () => void) => {
-    reply.header('x-request-id', request.id);
-    if (drain.draining) reply.header('connection', 'close');
-    answerInTime(reply, settings.REQUEST_TIMEOUT_MS);
-    done();
-  });
   fastify.addHook(
     'preValidation',
     (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void) => {
