@@ -25,7 +25,7 @@ from tools.install import install
 DRIVERS: tuple[Driver, ...] = (NestTypeorm(),)
 
 # Limits that are a matter of their own tests.
-SETTINGS = {"RATE_LIMIT_MAX": "1000000", "SHUTDOWN_DRAIN_MS": "0"}
+SETTINGS = {"RATE_LIMIT_MAX": "1000000", "MAX_EVENT_LOOP_DELAY_MS": "0", "SHUTDOWN_DRAIN_MS": "0"}
 
 Connect = Callable[[], "psycopg.Connection[tuple[Any, ...]]"]
 StartService = Callable[..., Service]
