@@ -19,6 +19,13 @@ CREATE TABLE "passwords" (
 );
 --> statement-breakpoint
 ALTER TABLE "passwords" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
+CREATE TABLE "rate_limits" (
+  "key" text PRIMARY KEY NOT NULL,
+  "points" integer DEFAULT 0 NOT NULL,
+  "expire" bigint
+);
+--> statement-breakpoint
+ALTER TABLE "rate_limits" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "refresh_tokens" (
   "tenant_id" uuid NOT NULL,
   "id" uuid NOT NULL,
@@ -138,6 +145,7 @@ CREATE POLICY "memberships_delete" ON "memberships" AS PERMISSIVE FOR DELETE TO 
 CREATE POLICY "passwords_select" ON "passwords" AS PERMISSIVE FOR SELECT TO public USING ("passwords"."user_id" = (SELECT nullif(current_setting('app.user_id', true), '')::uuid) OR "passwords"."user_id" IN (SELECT id FROM users WHERE email = (SELECT nullif(current_setting('app.login_email', true), ''))));--> statement-breakpoint
 CREATE POLICY "passwords_insert" ON "passwords" AS PERMISSIVE FOR INSERT TO public WITH CHECK ("passwords"."user_id" = (SELECT nullif(current_setting('app.user_id', true), '')::uuid));--> statement-breakpoint
 CREATE POLICY "passwords_update" ON "passwords" AS PERMISSIVE FOR UPDATE TO public USING ("passwords"."user_id" = (SELECT nullif(current_setting('app.user_id', true), '')::uuid)) WITH CHECK ("passwords"."user_id" = (SELECT nullif(current_setting('app.user_id', true), '')::uuid));--> statement-breakpoint
+CREATE POLICY "rate_limits_all" ON "rate_limits" AS PERMISSIVE FOR ALL TO public USING (true) WITH CHECK (true);--> statement-breakpoint
 CREATE POLICY "refresh_tokens_select" ON "refresh_tokens" AS PERMISSIVE FOR SELECT TO public USING ("refresh_tokens"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid) OR "refresh_tokens"."hash" = (SELECT decode(nullif(current_setting('app.refresh_hash', true), ''), 'hex')));--> statement-breakpoint
 CREATE POLICY "refresh_tokens_insert" ON "refresh_tokens" AS PERMISSIVE FOR INSERT TO public WITH CHECK ("refresh_tokens"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));--> statement-breakpoint
 CREATE POLICY "refresh_tokens_update" ON "refresh_tokens" AS PERMISSIVE FOR UPDATE TO public USING ("refresh_tokens"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid)) WITH CHECK ("refresh_tokens"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));--> statement-breakpoint

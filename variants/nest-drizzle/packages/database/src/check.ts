@@ -5,6 +5,7 @@ const NOT_OF_A_TENANT: Readonly<Record<string, string>> = {
   tenants: 'its own id is the tenant',
   users: 'a person may be a member of several tenants',
   passwords: 'belongs to a person',
+  rate_limits: 'counts what happens before there is a tenant, under hashes',
 };
 
 /** Unique indexes of a tenant's tables that need not start with the tenant, each with the reason. */

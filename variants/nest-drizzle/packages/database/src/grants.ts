@@ -7,6 +7,7 @@ const GRANTS: Readonly<Record<string, string>> = {
   passwords: 'SELECT, INSERT, UPDATE',
   memberships: 'SELECT, INSERT, UPDATE, DELETE',
   refresh_tokens: 'SELECT, INSERT, UPDATE, DELETE',
+  rate_limits: 'SELECT, INSERT, UPDATE, DELETE',
   projects: 'SELECT, INSERT, UPDATE, DELETE',
   tasks: 'SELECT, INSERT, UPDATE, DELETE',
   outbox: 'SELECT, INSERT, UPDATE, DELETE',

@@ -1,9 +1,11 @@
 import { ROLES } from '@app/shared';
 import { sql } from 'drizzle-orm';
 import {
+  bigint,
   customType,
   foreignKey,
   index,
+  integer,
   pgEnum,
   pgPolicy,
   pgTable,
@@ -86,6 +88,18 @@ export const passwords = pgTable(
       withCheck: sql`${table.userId} = ${currentUser}`,
     }),
   ],
+).enableRLS();
+
+/** How often log-in was tried; the columns are those of rate-limiter-flexible. Keys are hashes, so a row tells nothing. */
+export const rateLimits = pgTable(
+  'rate_limits',
+  {
+    key: text('key').primaryKey(),
+    points: integer('points').notNull().default(0),
+    /** Milliseconds since 1970. */
+    expire: bigint('expire', { mode: 'number' }),
+  },
+  () => [pgPolicy('rate_limits_all', { for: 'all', using: sql`true`, withCheck: sql`true` })],
 ).enableRLS();
 
 /** Who belongs to a tenant, and as what. */

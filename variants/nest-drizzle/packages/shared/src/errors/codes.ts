@@ -9,6 +9,8 @@ export const SERVICE_PROBLEMS = {
   VERSION_CONFLICT: { status: 412, title: 'It was changed in between' },
   PRECONDITION_REQUIRED: { status: 428, title: 'If-Match is required' },
   IDEMPOTENCY_KEY_REUSED: { status: 422, title: 'The idempotency key belongs to another request' },
+  UNAUTHORIZED: { status: 401, title: 'An access token is required' },
+  FORBIDDEN: { status: 403, title: 'The role does not allow this' },
   INVALID_CREDENTIALS: { status: 401, title: 'The e-mail address or the password is wrong' },
   INVALID_TOKEN: { status: 401, title: 'The token is not valid' },
 } as const;

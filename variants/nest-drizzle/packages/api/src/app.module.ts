@@ -1,0 +1,25 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import type { Logger } from 'pino';
+import { AuthModule } from './auth/auth.module.js';
+import { CommonModule } from './common/common.module.js';
+import { DatabaseModule } from './common/database/database.module.js';
+import type { Config } from './config/config.js';
+import { HealthModule } from './health/health.module.js';
+import { ProjectsModule } from './projects/projects.module.js';
+
+@Module({})
+export class AppModule {
+  static forRoot(config: Config, logger: Logger): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [
+        CommonModule.forRoot(config, logger),
+        DatabaseModule.forRoot(config),
+        AuthModule,
+        HealthModule.forRoot(config),
+        ProjectsModule,
+      ],
+      providers: [],
+    };
+  }
+}

@@ -1,0 +1,73 @@
+import { TenantDatabase } from '@app/database';
+import { includesRole, type Role } from '@app/shared';
+import {
+  type CallHandler,
+  createParamDecorator,
+  type ExecutionContext,
+  Injectable,
+  type NestInterceptor,
+  SetMetadata,
+} from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import { AuthGuard } from '@nestjs/passport';
+import { from, lastValueFrom, type Observable } from 'rxjs';
+import { DomainError } from '../common/errors/domain-error.js';
+import type { Principal } from './tokens.service.js';
+
+const IS_PUBLIC = Symbol('IS_PUBLIC');
+const NEEDED_ROLE = Symbol('NEEDED_ROLE');
+
+/** The endpoint is for everybody. Without this, each needs a token. */
+export const Public = () => SetMetadata(IS_PUBLIC, true);
+
+/** The endpoint is for members with this role, or one that includes it. */
+export const Needs = (role: Role) => SetMetadata(NEEDED_ROLE, role);
+
+/** Who makes the request. */
+export const CurrentPrincipal = createParamDecorator(
+  (_data: unknown, context: ExecutionContext): Principal => {
+    const { user } = context.switchToHttp().getRequest<{ user?: Principal }>();
+    if (user === undefined) throw new Error('the endpoint is public: there is no principal');
+    return user;
+  },
+);
+
+/** Every endpoint needs a token, unless it is marked as public; some need a role as well. */
+@Injectable()
+export class AccessGuard extends AuthGuard('jwt') {
+  constructor(private readonly reflector: Reflector) {
+    super();
+  }
+
+  override async canActivate(context: ExecutionContext): Promise<boolean> {
+    const targets = [context.getHandler(), context.getClass()];
+    if (this.reflector.getAllAndOverride<boolean | undefined>(IS_PUBLIC, targets) === true) return true;
+    await super.canActivate(context);
+    const needed = this.reflector.getAllAndOverride<Role | undefined>(NEEDED_ROLE, targets);
+    const { user } = context.switchToHttp().getRequest<{ user: Principal }>();
+    if (needed !== undefined && !includesRole(user.role, needed)) {
+      throw new DomainError(`This is for members with the role ${needed}.`, 'FORBIDDEN', { role: user.role });
+    }
+    return true;
+  }
+
+  override handleRequest<User>(error: unknown, user: User | false | null): User {
+    if (error instanceof DomainError) throw error;
+    if (!user)
+      throw new DomainError('Send a valid access token: Authorization: Bearer <token>.', 'UNAUTHORIZED');
+    return user;
+  }
+}
+
+/** Runs the handler on behalf of the principal's tenant; what only reads may only read. */
+@Injectable()
+export class TenantScopeInterceptor implements NestInterceptor {
+  constructor(private readonly tenants: TenantDatabase) {}
+
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const { user, method } = context.switchToHttp().getRequest<{ user?: Principal; method: string }>();
+    if (user === undefined) return next.handle();
+    const scope = { tenantId: user.tenantId, readOnly: method === 'GET' || method === 'HEAD' };
+    return from(this.tenants.run(scope, () => lastValueFrom(next.handle())));
+  }
+}

@@ -1,0 +1,25 @@
+import { Module } from '@nestjs/common';
+import { APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
+import { JwtModule } from '@nestjs/jwt';
+import { PassportModule } from '@nestjs/passport';
+import { AccessGuard, TenantScopeInterceptor } from './access.guard.js';
+import { AuthController } from './auth.controller.js';
+import { AuthService } from './auth.service.js';
+import { JwksController } from './jwks.controller.js';
+import { JwtStrategy } from './jwt.strategy.js';
+import { LoginLimitService } from './login-limit.service.js';
+import { TokensService } from './tokens.service.js';
+
+@Module({
+  imports: [PassportModule, JwtModule.register({})],
+  controllers: [AuthController, JwksController],
+  providers: [
+    AuthService,
+    JwtStrategy,
+    LoginLimitService,
+    TokensService,
+    { provide: APP_GUARD, useClass: AccessGuard },
+    { provide: APP_INTERCEPTOR, useClass: TenantScopeInterceptor },
+  ],
+})
+export class AuthModule {}

@@ -1,0 +1,73 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { Role } from '@app/shared';
+import { Inject, Injectable } from '@nestjs/common';
+import { JwtService } from '@nestjs/jwt';
+import { CONFIG } from '../common/config/config.module.js';
+import type { Config } from '../config/config.js';
+import { type PublicJwk, type SigningKey, toSigningKey } from './signing-keys.js';
+
+/** Who makes a request, and for which tenant; what an access token says. */
+export interface Principal {
+  readonly userId: string;
+  readonly tenantId: string;
+  readonly role: Role;
+}
+
+/** The claims of an access token, beside the registered ones. */
+export interface AccessClaims {
+  readonly sub: string;
+  readonly tid: string;
+  readonly role: Role;
+}
+
+/** Makes access tokens (JWT, ES256) and refresh tokens (random, stored as their hash). */
+@Injectable()
+export class TokensService {
+  private readonly keys: readonly SigningKey[];
+
+  constructor(
+    private readonly jwt: JwtService,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {
+    this.keys = config.JWT_KEYS.map(toSigningKey);
+  }
+
+  /** Signed with the first key; its `kid` is in the header. */
+  async signAccessToken({ userId, tenantId, role }: Principal): Promise<string> {
+    const [key] = this.keys;
+    if (key === undefined) throw new Error('there is no key to sign with');
+    const claims: AccessClaims = { sub: userId, tid: tenantId, role };
+    return this.jwt.signAsync(claims, {
+      privateKey: key.privateKey.export({ type: 'pkcs8', format: 'pem' }),
+      algorithm: 'ES256',
+      keyid: key.kid,
+      issuer: this.config.JWT_ISSUER,
+      audience: this.config.JWT_AUDIENCE,
+      expiresIn: this.config.ACCESS_TOKEN_TTL_SECONDS,
+    });
+  }
+
+  /** The key that a token names, in PEM, if it is one of ours. */
+  publicKey(kid: unknown): string | undefined {
+    return this.keys
+      .find((key) => key.kid === kid)
+      ?.publicKey.export({ type: 'spki', format: 'pem' })
+      .toString();
+  }
+
+  /** What others check our tokens with (RFC 7517). */
+  jwks(): { keys: PublicJwk[] } {
+    return { keys: this.keys.map(({ jwk }) => jwk) };
+  }
+
+  /** 256 random bits: nothing to guess, so its hash needs neither salt nor many rounds. */
+  makeRefreshToken(): { token: string; hash: Buffer; expiresAt: Date } {
+    const token = randomBytes(32).toString('base64url');
+    const expiresAt = new Date(Date.now() + this.config.REFRESH_TOKEN_TTL_SECONDS * 1_000);
+    return { token, hash: hashOf(token), expiresAt };
+  }
+}
+
+export function hashOf(token: string): Buffer {
+  return createHash('sha256').update(token).digest();
+}

@@ -1,0 +1,31 @@
+import { createPool, IdentityDatabase, TenantDatabase } from '@app/database';
+import { type DynamicModule, Global, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
+import type { Pool } from 'pg';
+import type { Config } from '../../config/config.js';
+import { DatabaseMetrics } from './database.metrics.js';
+import { DatabaseService } from './database.service.js';
+import { POOL } from './pool.js';
+
+@Global()
+@Module({})
+export class DatabaseModule implements OnApplicationShutdown {
+  constructor(@Inject(POOL) private readonly pool: Pool) {}
+
+  static forRoot(config: Config): DynamicModule {
+    return {
+      module: DatabaseModule,
+      providers: [
+        { provide: POOL, useFactory: () => createPool(config, config.OTEL_SERVICE_NAME) },
+        { provide: TenantDatabase, useFactory: (pool: Pool) => new TenantDatabase(pool), inject: [POOL] },
+        { provide: IdentityDatabase, useFactory: (pool: Pool) => new IdentityDatabase(pool), inject: [POOL] },
+        DatabaseService,
+        DatabaseMetrics,
+      ],
+      exports: [POOL, TenantDatabase, IdentityDatabase, DatabaseService],
+    };
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.pool.end();
+  }
+}

@@ -1,0 +1,37 @@
+import { type Drizzle, TenantDatabase } from '@app/database';
+import { Injectable } from '@nestjs/common';
+
+/**
+ * The tenant's rows, for services: `this.db.select().from(projects)`. Whatever runs on behalf of a tenant (a request, a
+ * job, a consumer) has a scope, and every statement runs as that tenant; where there is no scope, nothing runs.
+ *
+ * A statement by itself is a transaction of its own. Several that belong together go into `transaction()`; nothing but
+ * the database is waited for inside.
+ */
+@Injectable()
+export class DatabaseService {
+  readonly select: Drizzle['select'];
+  readonly insert: Drizzle['insert'];
+  readonly update: Drizzle['update'];
+  readonly delete: Drizzle['delete'];
+  readonly execute: Drizzle['execute'];
+
+  constructor(private readonly tenants: TenantDatabase) {
+    const { db } = tenants;
+    this.select = db.select.bind(db);
+    this.insert = db.insert.bind(db);
+    this.update = db.update.bind(db);
+    this.delete = db.delete.bind(db);
+    this.execute = db.execute.bind(db);
+  }
+
+  /** The tenant on whose behalf the code runs; for the `tenantId` of new rows. */
+  get tenantId(): string {
+    return this.tenants.tenantId;
+  }
+
+  /** All of `work` or nothing. It may run more than once, so it must change nothing but the database. */
+  transaction<Result>(work: () => PromiseLike<Result>): Promise<Result> {
+    return this.tenants.transaction(work);
+  }
+}

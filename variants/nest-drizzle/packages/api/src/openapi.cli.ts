@@ -1,0 +1,31 @@
+import 'reflect-metadata';
+import { readFile, writeFile } from 'node:fs/promises';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { pino } from 'pino';
+import { AppModule } from './app.module.js';
+import { readConfig } from './config/config.js';
+import { createOpenApiDocument } from './openapi.js';
+
+const FILE = new URL('../openapi.json', import.meta.url);
+
+/** Preview mode reads the decorators and makes no provider: no database is needed. */
+async function render(): Promise<string> {
+  const config = readConfig({ NODE_ENV: 'test', DATABASE_URL: 'postgresql://nobody@localhost/none' });
+  const module = AppModule.forRoot(config, pino({ enabled: false }));
+  const app = await NestFactory.create(module, new FastifyAdapter(), { preview: true, logger: false });
+  return `${JSON.stringify(createOpenApiDocument(app), null, 2)}\n`;
+}
+
+const [option, ...rest] = process.argv.slice(2);
+if (rest.length > 0 || (option !== undefined && option !== '--check')) {
+  process.stderr.write('usage: npm run openapi [-- --check]\n');
+  process.exit(2);
+}
+const document = await render();
+if (option === undefined) {
+  await writeFile(FILE, document);
+} else if ((await readFile(FILE, 'utf8').catch(() => '')) !== document) {
+  process.stderr.write('openapi.json is stale: run `npm run openapi` and commit it.\n');
+  process.exitCode = 1;
+}

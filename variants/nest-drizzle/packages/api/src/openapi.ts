@@ -1,0 +1,27 @@
+import { readFileSync } from 'node:fs';
+import type { INestApplication } from '@nestjs/common';
+import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+
+const { name, description, version } = JSON.parse(
+  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+) as { name: string; description: string; version: string };
+
+/** The OpenAPI 3.1 document of the service. */
+export function createOpenApiDocument(app: INestApplication): OpenAPIObject {
+  const base = new DocumentBuilder()
+    .setOpenAPIVersion('3.1.0')
+    .setTitle(name)
+    .setDescription(description)
+    .setVersion(version)
+    .build();
+  return SwaggerModule.createDocument(app, base, { operationIdFactory: (_controller, method) => method });
+}
+
+/** `/docs` for people, `/openapi.json` for programs. The document is made at the first request for it. */
+export function serveDocs(app: INestApplication): void {
+  SwaggerModule.setup('docs', app, () => createOpenApiDocument(app), {
+    jsonDocumentUrl: 'openapi.json',
+    raw: ['json'],
+    customSiteTitle: name,
+  });
+}

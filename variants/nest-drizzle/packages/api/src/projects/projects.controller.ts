@@ -1,0 +1,126 @@
+import {
+  type CreateProject,
+  createProject,
+  type ListProjects,
+  listProjects,
+  type Project,
+  project,
+  projectPage,
+  type UpdateProject,
+  updateProject,
+} from '@app/shared';
+import {
+  Body,
+  Controller,
+  Delete,
+  Get,
+  Headers,
+  HttpCode,
+  HttpStatus,
+  Param,
+  Patch,
+  Post,
+  Query,
+  Res,
+  SerializeOptions,
+} from '@nestjs/common';
+import {
+  ApiBearerAuth,
+  ApiCreatedResponse,
+  ApiHeader,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiTags,
+} from '@nestjs/swagger';
+import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
+import { Needs } from '../auth/access.guard.js';
+import { ApiProblems } from '../common/errors/api-problems.decorator.js';
+import { etag, requiredVersion } from '../common/http/etag.js';
+import type { Page } from '../common/pagination/page.js';
+import { ProjectsService } from './projects.service.js';
+
+const ETAG = { etag: { description: 'the version in double quotes', schema: { type: 'string' as const } } };
+const IF_MATCH = {
+  name: 'If-Match',
+  required: false,
+  description: 'the ETag last read, e.g. "3"; 428 without it',
+  schema: { type: 'string' as const },
+};
+const id = z.uuid();
+
+@ApiTags('projects')
+@ApiBearerAuth()
+@Controller('projects')
+export class ProjectsController {
+  constructor(private readonly projects: ProjectsService) {}
+
+  @Post()
+  @ApiOperation({ summary: 'Create a project' })
+  @ApiCreatedResponse({ standardSchema: project, headers: ETAG })
+  @ApiProblems(400, 401, 409, 413, 415)
+  @SerializeOptions({ schema: project })
+  async create(
+    @Body({ schema: createProject }) body: CreateProject,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<Project> {
+    const created = await this.projects.create(body);
+    reply.header('location', `/projects/${created.id}`).header('etag', etag(created.version));
+    return created;
+  }
+
+  @Get()
+  @ApiOperation({ summary: 'List projects by their creation' })
+  @ApiOkResponse({ standardSchema: projectPage })
+  @ApiProblems(400, 401)
+  @SerializeOptions({ schema: projectPage })
+  async list(@Query({ schema: listProjects }) query: ListProjects): Promise<Page<Project>> {
+    return this.projects.list(query);
+  }
+
+  @Get(':id')
+  @ApiOperation({ summary: 'Get a project' })
+  @ApiOkResponse({ standardSchema: project, headers: ETAG })
+  @ApiProblems(400, 401, 404)
+  @SerializeOptions({ schema: project })
+  async get(
+    @Param('id', { schema: id }) id: string,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<Project> {
+    const found = await this.projects.get(id);
+    reply.header('etag', etag(found.version));
+    return found;
+  }
+
+  @Patch(':id')
+  @ApiOperation({ summary: 'Change a project' })
+  @ApiHeader(IF_MATCH)
+  @ApiOkResponse({ standardSchema: project, headers: ETAG })
+  @ApiProblems(400, 401, 404, 409, 412, 413, 415, 428)
+  @SerializeOptions({ schema: project })
+  async update(
+    @Param('id', { schema: id }) id: string,
+    @Headers('if-match') ifMatch: string | undefined,
+    @Body({ schema: updateProject }) body: UpdateProject,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<Project> {
+    const updated = await this.projects.update(id, requiredVersion(ifMatch), body);
+    reply.header('etag', etag(updated.version));
+    return updated;
+  }
+
+  @Delete(':id')
+  @Needs('admin')
+  @HttpCode(HttpStatus.NO_CONTENT)
+  @ApiOperation({ summary: 'Delete a project', description: 'For admins. Its name is free again.' })
+  @ApiHeader(IF_MATCH)
+  @ApiNoContentResponse()
+  @ApiProblems(400, 401, 403, 404, 412, 428)
+  async remove(
+    @Param('id', { schema: id }) id: string,
+    @Headers('if-match') ifMatch: string | undefined,
+  ): Promise<void> {
+    await this.projects.remove(id, requiredVersion(ifMatch));
+  }
+}

@@ -1,0 +1,114 @@
+import { projects } from '@app/database';
+import type { CreateProject, ListProjects, Project, UpdateProject } from '@app/shared';
+import { Injectable } from '@nestjs/common';
+import { and, asc, eq, ilike, isNull, sql } from 'drizzle-orm';
+import { v7 as uuidv7 } from 'uuid';
+import { DatabaseService } from '../common/database/database.service.js';
+import { violatedConstraint } from '../common/errors/postgres-errors.js';
+import { VersionConflictError } from '../common/errors/version-conflict.error.js';
+import { decodeCursor } from '../common/pagination/cursor.js';
+import { type Page, toPage } from '../common/pagination/page.js';
+import { ProjectNameTakenError, ProjectNotFoundError } from './projects.errors.js';
+
+type Row = typeof projects.$inferSelect;
+
+@Injectable()
+export class ProjectsService {
+  constructor(private readonly db: DatabaseService) {}
+
+  /** @throws ProjectNameTakenError */
+  async create(input: CreateProject): Promise<Project> {
+    const row = { tenantId: this.db.tenantId, id: uuidv7(), ...input };
+    const [created] = await uniqueName(input.name, () => this.db.insert(projects).values(row).returning());
+    return present(created as Row);
+  }
+
+  /** @throws ProjectNotFoundError */
+  async get(id: string): Promise<Project> {
+    const [row] = await this.db
+      .select()
+      .from(projects)
+      .where(and(eq(projects.id, id), isNull(projects.deletedAt)));
+    if (row === undefined) throw new ProjectNotFoundError(id);
+    return present(row);
+  }
+
+  /** By creation. */
+  async list({ limit, cursor, q }: ListProjects): Promise<Page<Project>> {
+    const after = cursor === undefined ? undefined : decodeCursor(cursor);
+    const rows = await this.db
+      .select()
+      .from(projects)
+      .where(
+        and(
+          isNull(projects.deletedAt),
+          q === undefined ? undefined : ilike(projects.name, `%${escapeLike(q)}%`),
+          after === undefined
+            ? undefined
+            : sql`(${projects.createdAt}, ${projects.id}) > (${after.time.toISOString()}, ${after.id})`,
+        ),
+      )
+      .orderBy(asc(projects.createdAt), asc(projects.id))
+      .limit(limit + 1);
+    return toPage(rows, limit, ({ createdAt, id }) => ({ time: createdAt, id }), present);
+  }
+
+  /**
+   * Changes a project that is still at `version` (optimistic locking).
+   *
+   * @throws ProjectNotFoundError, VersionConflictError, ProjectNameTakenError
+   */
+  async update(id: string, version: number, changes: UpdateProject): Promise<Project> {
+    const [updated] = await uniqueName(changes.name ?? '', () =>
+      this.db
+        .update(projects)
+        .set({ ...changes, version: version + 1, updatedAt: new Date() })
+        .where(and(eq(projects.id, id), eq(projects.version, version), isNull(projects.deletedAt)))
+        .returning(),
+    );
+    if (updated !== undefined) return present(updated);
+    await this.get(id);
+    throw new VersionConflictError('project', id, version);
+  }
+
+  /**
+   * Marks a project as deleted; its name is free again.
+   *
+   * @throws ProjectNotFoundError, VersionConflictError
+   */
+  async remove(id: string, version: number): Promise<void> {
+    const [deleted] = await this.db
+      .update(projects)
+      .set({ deletedAt: new Date(), version: version + 1 })
+      .where(and(eq(projects.id, id), eq(projects.version, version), isNull(projects.deletedAt)))
+      .returning({ id: projects.id });
+    if (deleted !== undefined) return;
+    await this.get(id);
+    throw new VersionConflictError('project', id, version);
+  }
+}
+
+function present({ id, name, description, version, createdAt, updatedAt }: Row): Project {
+  return {
+    id,
+    name,
+    description,
+    version,
+    createdAt: createdAt.toISOString(),
+    updatedAt: updatedAt.toISOString(),
+  };
+}
+
+async function uniqueName<Result>(name: string, write: () => PromiseLike<Result>): Promise<Result> {
+  try {
+    return await write();
+  } catch (error) {
+    if (violatedConstraint(error) === 'projects_name_key') throw new ProjectNameTakenError(name);
+    throw error;
+  }
+}
+
+/** `%`, `_` and `\` stand for themselves. */
+function escapeLike(text: string): string {
+  return text.replace(/[\\_%]/g, '\\$&');
+}
