@@ -192,8 +192,9 @@ def test_the_image_holds_no_development_dependency_and_no_source(image: Image) -
     assert holds <= {"dist", "node_modules", "package.json", "package-lock.json", ".npmrc"}
 
 
-def test_the_image_says_that_its_user_is_not_root(image: Image) -> None:
-    user, group = image.stage.last("USER").split(":")
+def test_the_image_says_that_its_user_is_not_root(folder: Path) -> None:
+    *_, last = stages(folder / "Dockerfile").values()
+    user, group = last.last("USER").split(":")
     assert int(user) > 0
     assert int(group) > 0
 
