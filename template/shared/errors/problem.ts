@@ -75,9 +75,9 @@ export function internalProblem(instance: string, requestId: string): Problem {
   return statusToProblem(500, detail, instance, requestId);
 }
 
-/** Seconds for `Retry-After`, where trying again later makes sense. */
-export function retryAfter(problem: Problem): number | undefined {
-  return PROBLEMS[problem.code]?.retryAfter;
+/** Seconds for `Retry-After`, where trying again later makes sense: the error's own member, or what its code says. */
+export function retryAfter({ code, retryAfter: own }: Problem): number | undefined {
+  return typeof own === 'number' ? own : PROBLEMS[code]?.retryAfter;
 }
 
 function describe(code: string, type: ProblemType, instance: string, requestId: string, detail: string) {

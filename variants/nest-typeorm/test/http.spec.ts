@@ -2,7 +2,8 @@ import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PROBLEMS } from '../src/common/errors/problem-catalog.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
-import { anEvent, aPurchase, createEvent, startService, type TestService } from './support/service.js';
+import { anEvent, aPurchase, createEvent } from './support/events.js';
+import { startService, type TestService } from './support/service.js';
 
 const ORIGIN = 'https://app.example.com';
 

@@ -11,6 +11,7 @@ import {
 import type { FastifyReply } from 'fastify';
 import { ApiProblems } from '../common/errors/api-problems.decorator.js';
 import { etag, matchesNone, requiredVersion } from '../common/http/etag.js';
+import { ETAG_HEADER, IF_MATCH } from '../common/http/etag-openapi.js';
 import type { Page } from '../common/pagination/page.js';
 import { UuidPipe } from '../common/validation/uuid.pipe.js';
 import { CreateEventDto } from './dto/create-event.dto.js';
@@ -19,7 +20,6 @@ import { ListEventsQuery } from './dto/list-events.query.js';
 import { UpdateEventDto } from './dto/update-event.dto.js';
 import { EventsService } from './events.service.js';
 
-const ETAG = { etag: { description: 'the version in double quotes', schema: { type: 'string' as const } } };
 const LOCATION = { location: { description: 'where the event is', schema: { type: 'string' as const } } };
 
 @ApiTags('events')
@@ -29,7 +29,7 @@ export class EventsController {
 
   @Post()
   @ApiOperation({ summary: 'Create an event' })
-  @ApiCreatedResponse({ type: EventResponse, headers: { ...LOCATION, ...ETAG } })
+  @ApiCreatedResponse({ type: EventResponse, headers: { ...LOCATION, ...ETAG_HEADER } })
   @ApiProblems(400, 413, 415)
   async createEvent(
     @Body() body: CreateEventDto,
@@ -57,10 +57,10 @@ export class EventsController {
     description: 'ETags already held',
     schema: { type: 'string' },
   })
-  @ApiOkResponse({ type: EventResponse, headers: ETAG })
+  @ApiOkResponse({ type: EventResponse, headers: ETAG_HEADER })
   @ApiNotModifiedResponse({
     description: 'The event is still at the version that If-None-Match names',
-    headers: ETAG,
+    headers: ETAG_HEADER,
   })
   @ApiProblems(400, 404)
   async getEvent(
@@ -83,14 +83,8 @@ export class EventsController {
     description: 'Optimistic locking: If-Match names the version that the change is meant for.',
   })
   @ApiParam({ name: 'id', schema: { type: 'string', format: 'uuid' } })
-  // Not marked as required: without it the answer is 428, which says more than a plain 400.
-  @ApiHeader({
-    name: 'If-Match',
-    required: false,
-    description: 'the ETag last read, e.g. "3"; 428 without it',
-    schema: { type: 'string' },
-  })
-  @ApiOkResponse({ type: EventResponse, headers: ETAG })
+  @ApiHeader(IF_MATCH)
+  @ApiOkResponse({ type: EventResponse, headers: ETAG_HEADER })
   @ApiProblems(400, 404, 409, 412, 413, 415, 428)
   async updateEvent(
     @Param('id', UuidPipe) id: string,

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDatabase, type TestDatabase } from '../support/database.js';
-import { anEvent, aPurchase, createEvent, startService, type TestService } from '../support/service.js';
+import { anEvent, aPurchase, createEvent } from '../support/events.js';
+import { startService, type TestService } from '../support/service.js';
 
 let database: TestDatabase;
 let service: TestService;

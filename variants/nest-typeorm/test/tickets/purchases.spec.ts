@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createDatabase, type TestDatabase } from '../support/database.js';
-import { type Answer, aPurchase, createEvent, startService, type TestService } from '../support/service.js';
+import { aPurchase, createEvent } from '../support/events.js';
+import { type Answer, startService, type TestService } from '../support/service.js';
 
 const NOWHERE = '01990000-0000-7000-8000-00000000000f';
 

@@ -6,6 +6,7 @@ import { DatabaseModule } from './common/database/database.module.js';
 import type { Config } from './config/config.js';
 import { HealthModule } from './health/health.module.js';
 import { ProjectsModule } from './projects/projects.module.js';
+import { TasksModule } from './tasks/tasks.module.js';
 
 @Module({})
 export class AppModule {
@@ -18,8 +19,8 @@ export class AppModule {
         AuthModule,
         HealthModule.forRoot(config),
         ProjectsModule,
+        TasksModule,
       ],
-      providers: [],
     };
   }
 }

@@ -38,17 +38,11 @@ import { z } from 'zod';
 import { Needs } from '../auth/access.guard.js';
 import { ApiProblems } from '../common/errors/api-problems.decorator.js';
 import { etag, requiredVersion } from '../common/http/etag.js';
+import { ETAG_HEADER, IF_MATCH } from '../common/http/etag-openapi.js';
 import type { Page } from '../common/pagination/page.js';
 import { ProjectsService } from './projects.service.js';
 
-const ETAG = { etag: { description: 'the version in double quotes', schema: { type: 'string' as const } } };
-const IF_MATCH = {
-  name: 'If-Match',
-  required: false,
-  description: 'the ETag last read, e.g. "3"; 428 without it',
-  schema: { type: 'string' as const },
-};
-const id = z.uuid();
+const projectId = z.uuid();
 
 @ApiTags('projects')
 @ApiBearerAuth()
@@ -58,7 +52,7 @@ export class ProjectsController {
 
   @Post()
   @ApiOperation({ summary: 'Create a project' })
-  @ApiCreatedResponse({ standardSchema: project, headers: ETAG })
+  @ApiCreatedResponse({ standardSchema: project, headers: ETAG_HEADER })
   @ApiProblems(400, 401, 409, 413, 415)
   @SerializeOptions({ schema: project })
   async create(
@@ -81,11 +75,11 @@ export class ProjectsController {
 
   @Get(':id')
   @ApiOperation({ summary: 'Get a project' })
-  @ApiOkResponse({ standardSchema: project, headers: ETAG })
+  @ApiOkResponse({ standardSchema: project, headers: ETAG_HEADER })
   @ApiProblems(400, 401, 404)
   @SerializeOptions({ schema: project })
   async get(
-    @Param('id', { schema: id }) id: string,
+    @Param('id', { schema: projectId }) id: string,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Project> {
     const found = await this.projects.get(id);
@@ -96,11 +90,11 @@ export class ProjectsController {
   @Patch(':id')
   @ApiOperation({ summary: 'Change a project' })
   @ApiHeader(IF_MATCH)
-  @ApiOkResponse({ standardSchema: project, headers: ETAG })
+  @ApiOkResponse({ standardSchema: project, headers: ETAG_HEADER })
   @ApiProblems(400, 401, 404, 409, 412, 413, 415, 428)
   @SerializeOptions({ schema: project })
   async update(
-    @Param('id', { schema: id }) id: string,
+    @Param('id', { schema: projectId }) id: string,
     @Headers('if-match') ifMatch: string | undefined,
     @Body({ schema: updateProject }) body: UpdateProject,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -118,7 +112,7 @@ export class ProjectsController {
   @ApiNoContentResponse()
   @ApiProblems(400, 401, 403, 404, 412, 428)
   async remove(
-    @Param('id', { schema: id }) id: string,
+    @Param('id', { schema: projectId }) id: string,
     @Headers('if-match') ifMatch: string | undefined,
   ): Promise<void> {
     await this.projects.remove(id, requiredVersion(ifMatch));

@@ -1,5 +1,5 @@
 import { projects } from '@app/database';
-import type { CreateProject, ListProjects, Project, UpdateProject } from '@app/shared';
+import { type CreateProject, EVENTS, type ListProjects, type Project, type UpdateProject } from '@app/shared';
 import { Injectable } from '@nestjs/common';
 import { and, asc, eq, ilike, isNull, sql } from 'drizzle-orm';
 import { v7 as uuidv7 } from 'uuid';
@@ -8,19 +8,27 @@ import { violatedConstraint } from '../common/errors/postgres-errors.js';
 import { VersionConflictError } from '../common/errors/version-conflict.error.js';
 import { decodeCursor } from '../common/pagination/cursor.js';
 import { type Page, toPage } from '../common/pagination/page.js';
+import { OutboxService } from '../events/outbox.service.js';
 import { ProjectNameTakenError, ProjectNotFoundError } from './projects.errors.js';
 
 type Row = typeof projects.$inferSelect;
 
 @Injectable()
 export class ProjectsService {
-  constructor(private readonly db: DatabaseService) {}
+  constructor(
+    private readonly db: DatabaseService,
+    private readonly outbox: OutboxService,
+  ) {}
 
   /** @throws ProjectNameTakenError */
   async create(input: CreateProject): Promise<Project> {
     const row = { tenantId: this.db.tenantId, id: uuidv7(), ...input };
-    const [created] = await uniqueName(input.name, () => this.db.insert(projects).values(row).returning());
-    return present(created as Row);
+    return this.db.transaction(async () => {
+      const [created] = await uniqueName(input.name, () => this.db.insert(projects).values(row).returning());
+      const project = present(created as Row);
+      await this.outbox.add(EVENTS.projectCreated, project, project.id);
+      return project;
+    });
   }
 
   /** @throws ProjectNotFoundError */
@@ -59,16 +67,19 @@ export class ProjectsService {
    * @throws ProjectNotFoundError, VersionConflictError, ProjectNameTakenError
    */
   async update(id: string, version: number, changes: UpdateProject): Promise<Project> {
-    const [updated] = await uniqueName(changes.name ?? '', () =>
-      this.db
-        .update(projects)
-        .set({ ...changes, version: version + 1, updatedAt: new Date() })
-        .where(and(eq(projects.id, id), eq(projects.version, version), isNull(projects.deletedAt)))
-        .returning(),
-    );
-    if (updated !== undefined) return present(updated);
-    await this.get(id);
-    throw new VersionConflictError('project', id, version);
+    return this.db.transaction(async () => {
+      const [updated] = await uniqueName(changes.name ?? '', () =>
+        this.db
+          .update(projects)
+          .set({ ...changes, version: version + 1, updatedAt: new Date() })
+          .where(and(eq(projects.id, id), eq(projects.version, version), isNull(projects.deletedAt)))
+          .returning(),
+      );
+      if (updated === undefined) return this.refuse(id, version);
+      const project = present(updated);
+      await this.outbox.add(EVENTS.projectUpdated, project, id);
+      return project;
+    });
   }
 
   /**
@@ -77,12 +88,19 @@ export class ProjectsService {
    * @throws ProjectNotFoundError, VersionConflictError
    */
   async remove(id: string, version: number): Promise<void> {
-    const [deleted] = await this.db
-      .update(projects)
-      .set({ deletedAt: new Date(), version: version + 1 })
-      .where(and(eq(projects.id, id), eq(projects.version, version), isNull(projects.deletedAt)))
-      .returning({ id: projects.id });
-    if (deleted !== undefined) return;
+    await this.db.transaction(async () => {
+      const [deleted] = await this.db
+        .update(projects)
+        .set({ deletedAt: new Date(), version: version + 1 })
+        .where(and(eq(projects.id, id), eq(projects.version, version), isNull(projects.deletedAt)))
+        .returning({ id: projects.id });
+      if (deleted === undefined) return this.refuse(id, version);
+      await this.outbox.add(EVENTS.projectDeleted, deleted, id);
+    });
+  }
+
+  /** Why a project could not be changed: it is not there, or no longer at that version. */
+  private async refuse(id: string, version: number): Promise<never> {
     await this.get(id);
     throw new VersionConflictError('project', id, version);
   }

@@ -1,7 +1,7 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createApp } from '../../src/app.js';
 import { readConfig } from '../../src/config/config.js';
-import type { TestDatabase } from './database.js';
+import { SETTINGS } from './settings.js';
 
 export interface Answer {
   readonly status: number;
@@ -23,7 +23,7 @@ export interface TestService {
 }
 
 export async function startService(
-  database: TestDatabase,
+  database: { readonly url: string },
   settings: Record<string, string> = {},
 ): Promise<TestService> {
   const config = readConfig({
@@ -32,6 +32,7 @@ export async function startService(
     RATE_LIMIT_ENABLED: 'false',
     SHUTDOWN_DRAIN_MS: '0',
     DATABASE_URL: database.url,
+    ...SETTINGS,
     ...settings,
   });
   const app = await createApp(config);
@@ -67,36 +68,4 @@ export async function startService(
     patch: (path, body, headers) => request('PATCH', path, body, headers),
     stop: () => app.close(),
   };
-}
-
-let counter = 0;
-
-/** A valid body for `POST /events`. */
-export function anEvent(changes: Record<string, unknown> = {}): Record<string, unknown> {
-  counter += 1;
-  return {
-    name: `Concert ${counter}`,
-    description: 'Strings and brass',
-    venue: 'Town hall',
-    startsAt: '2950-05-01T19:30:00Z',
-    capacity: 100,
-    price: 4_500,
-    currency: 'EUR',
-    ...changes,
-  };
-}
-
-/** A valid body for a purchase. */
-export function aPurchase(quantity = 1): Record<string, unknown> {
-  return { quantity, buyer: { name: 'Ada Lovelace', email: 'ada@example.com' } };
-}
-
-/** Creates an event over HTTP and returns its id. */
-export async function createEvent(
-  service: TestService,
-  changes: Record<string, unknown> = {},
-): Promise<string> {
-  const { status, body } = await service.post('/events', anEvent(changes));
-  if (status !== 201) throw new Error(`POST /events answered ${status}: ${JSON.stringify(body)}`);
-  return body.id;
 }

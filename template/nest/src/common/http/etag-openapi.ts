@@ -1,0 +1,12 @@
+/** How the OpenAPI document describes the ETag of an answer. */
+export const ETAG_HEADER = {
+  etag: { description: 'the version in double quotes', schema: { type: 'string' as const } },
+};
+
+/** `If-Match` of a change. Not marked as required: without it the answer is 428, which says more than a plain 400. */
+export const IF_MATCH = {
+  name: 'If-Match',
+  required: false,
+  description: 'the ETag last read, e.g. "3"; 428 without it',
+  schema: { type: 'string' as const },
+};
