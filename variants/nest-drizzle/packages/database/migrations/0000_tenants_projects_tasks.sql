@@ -87,6 +87,17 @@ CREATE TABLE "outbox" (
 );
 --> statement-breakpoint
 ALTER TABLE "outbox" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
+CREATE TABLE "project_stats" (
+  "tenant_id" uuid NOT NULL,
+  "project_id" uuid NOT NULL,
+  "tasks_created" integer DEFAULT 0 NOT NULL,
+  "tasks_deleted" integer DEFAULT 0 NOT NULL,
+  "created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+  "updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT "project_stats_pkey" PRIMARY KEY("tenant_id","project_id")
+);
+--> statement-breakpoint
+ALTER TABLE "project_stats" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "projects" (
   "tenant_id" uuid NOT NULL,
   "id" uuid NOT NULL,
@@ -123,6 +134,7 @@ ALTER TABLE "memberships" ADD CONSTRAINT "memberships_tenant_id_tenants_id_fk" F
 ALTER TABLE "memberships" ADD CONSTRAINT "memberships_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "passwords" ADD CONSTRAINT "passwords_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "refresh_tokens" ADD CONSTRAINT "refresh_tokens_membership_fkey" FOREIGN KEY ("tenant_id","user_id") REFERENCES "public"."memberships"("tenant_id","user_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "project_stats" ADD CONSTRAINT "project_stats_project_fkey" FOREIGN KEY ("tenant_id","project_id") REFERENCES "public"."projects"("tenant_id","id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "projects" ADD CONSTRAINT "projects_tenant_fkey" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "tasks" ADD CONSTRAINT "tasks_project_fkey" FOREIGN KEY ("tenant_id","project_id") REFERENCES "public"."projects"("tenant_id","id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "tasks" ADD CONSTRAINT "tasks_assignee_fkey" FOREIGN KEY ("tenant_id","assignee_id") REFERENCES "public"."memberships"("tenant_id","user_id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
@@ -171,6 +183,10 @@ CREATE POLICY "outbox_update" ON "outbox" AS PERMISSIVE FOR UPDATE TO public USI
 CREATE POLICY "outbox_delete" ON "outbox" AS PERMISSIVE FOR DELETE TO public USING ("outbox"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));--> statement-breakpoint
 CREATE POLICY "outbox_relay_update" ON "outbox" AS PERMISSIVE FOR UPDATE TO public USING ((SELECT current_setting('app.relay', true) = 'on')) WITH CHECK ((SELECT current_setting('app.relay', true) = 'on'));--> statement-breakpoint
 CREATE POLICY "outbox_relay_delete" ON "outbox" AS PERMISSIVE FOR DELETE TO public USING ((SELECT current_setting('app.relay', true) = 'on'));--> statement-breakpoint
+CREATE POLICY "project_stats_select" ON "project_stats" AS PERMISSIVE FOR SELECT TO public USING ("project_stats"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));--> statement-breakpoint
+CREATE POLICY "project_stats_insert" ON "project_stats" AS PERMISSIVE FOR INSERT TO public WITH CHECK ("project_stats"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));--> statement-breakpoint
+CREATE POLICY "project_stats_update" ON "project_stats" AS PERMISSIVE FOR UPDATE TO public USING ("project_stats"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid)) WITH CHECK ("project_stats"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));--> statement-breakpoint
+CREATE POLICY "project_stats_delete" ON "project_stats" AS PERMISSIVE FOR DELETE TO public USING ("project_stats"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));--> statement-breakpoint
 CREATE POLICY "projects_select" ON "projects" AS PERMISSIVE FOR SELECT TO public USING ("projects"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));--> statement-breakpoint
 CREATE POLICY "projects_insert" ON "projects" AS PERMISSIVE FOR INSERT TO public WITH CHECK ("projects"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));--> statement-breakpoint
 CREATE POLICY "projects_update" ON "projects" AS PERMISSIVE FOR UPDATE TO public USING ("projects"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid)) WITH CHECK ("projects"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));--> statement-breakpoint

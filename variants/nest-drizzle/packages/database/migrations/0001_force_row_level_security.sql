@@ -8,5 +8,6 @@ ALTER TABLE "users" FORCE ROW LEVEL SECURITY;--> statement-breakpoint
 ALTER TABLE "idempotency_keys" FORCE ROW LEVEL SECURITY;--> statement-breakpoint
 ALTER TABLE "inbox" FORCE ROW LEVEL SECURITY;--> statement-breakpoint
 ALTER TABLE "outbox" FORCE ROW LEVEL SECURITY;--> statement-breakpoint
+ALTER TABLE "project_stats" FORCE ROW LEVEL SECURITY;--> statement-breakpoint
 ALTER TABLE "projects" FORCE ROW LEVEL SECURITY;--> statement-breakpoint
 ALTER TABLE "tasks" FORCE ROW LEVEL SECURITY;

@@ -9,6 +9,7 @@ const GRANTS: Readonly<Record<string, string>> = {
   refresh_tokens: 'SELECT, INSERT, UPDATE, DELETE',
   rate_limits: 'SELECT, INSERT, UPDATE, DELETE',
   projects: 'SELECT, INSERT, UPDATE, DELETE',
+  project_stats: 'SELECT, INSERT, UPDATE',
   tasks: 'SELECT, INSERT, UPDATE, DELETE',
   outbox: 'SELECT, INSERT, UPDATE, DELETE',
   inbox: 'SELECT, INSERT, DELETE',

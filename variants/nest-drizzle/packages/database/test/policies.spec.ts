@@ -81,6 +81,7 @@ describe('without a tenant', () => {
     'memberships',
     'refresh_tokens',
     'projects',
+    'project_stats',
     'tasks',
     'outbox',
     'inbox',

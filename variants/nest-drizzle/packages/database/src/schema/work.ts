@@ -42,6 +42,27 @@ export const projects = pgTable(
   ],
 ).enableRLS();
 
+/** What has happened in a project, counted by whoever listens to its events. */
+export const projectStats = pgTable(
+  'project_stats',
+  {
+    tenantId: tenantColumns.tenantId,
+    projectId: uuid('project_id').notNull(),
+    tasksCreated: integer('tasks_created').notNull().default(0),
+    tasksDeleted: integer('tasks_deleted').notNull().default(0),
+    ...timestamps,
+  },
+  (table) => [
+    primaryKey({ name: 'project_stats_pkey', columns: [table.tenantId, table.projectId] }),
+    foreignKey({
+      name: 'project_stats_project_fkey',
+      columns: [table.tenantId, table.projectId],
+      foreignColumns: [projects.tenantId, projects.id],
+    }),
+    ...tenantPolicies('project_stats', table.tenantId),
+  ],
+).enableRLS();
+
 export const tasks = pgTable(
   'tasks',
   {

@@ -21,6 +21,10 @@ export const project = z
   })
   .meta({ id: 'Project' });
 
+export const projectStats = z
+  .object({ projectId: id, tasksCreated: z.int(), tasksDeleted: z.int() })
+  .meta({ id: 'ProjectStats', description: 'counted from events, so a moment behind' });
+
 export const listProjects = pageQuery.extend({
   q: plainText(1, 100).optional().meta({ description: 'a part of the name' }),
 });
@@ -30,4 +34,5 @@ export const projectPage = pageOf(project).meta({ id: 'ProjectPage' });
 export type CreateProject = z.output<typeof createProject>;
 export type UpdateProject = z.output<typeof updateProject>;
 export type Project = z.output<typeof project>;
+export type ProjectStats = z.output<typeof projectStats>;
 export type ListProjects = z.output<typeof listProjects>;

@@ -1,0 +1,128 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AckPolicy, type ConsumerMessages, type JsMsg, jetstreamManager } from '@nats-io/jetstream';
+import { headers, nanos } from '@nats-io/transport-node';
+import {
+  type BeforeApplicationShutdown,
+  Inject,
+  Injectable,
+  Logger,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
+import { meter } from '../../common/telemetry/metrics.js';
+import { EVENT_HANDLERS, type EventHandler } from '../event-handler.js';
+import { InboxService, UnusableEventError } from '../inbox.service.js';
+import { NatsService } from './nats.connection.js';
+
+/** How often an event is delivered before it becomes a dead letter, and how long to wait between. */
+const REDELIVERY_DELAYS_MS = [500, 2_000, 10_000, 60_000];
+const MAX_DELIVER = REDELIVERY_DELAYS_MS.length + 1;
+
+/** Longer than any handler takes: until then the event is not given to another process. */
+const ACK_WAIT_MS = 30_000;
+const RECONNECT_MS = 1_000;
+
+const handled = meter.createCounter('events.handled', {
+  description: 'Events that had their effect, by consumer',
+});
+const deadLetters = meter.createCounter('events.dead_letters', {
+  description: 'Events given up, by consumer',
+});
+
+/**
+ * A durable consumer for each handler, shared by all processes. Messages are acknowledged after the transaction of their
+ * effect; one that keeps failing goes to `dead-letters.<consumer>`, with the reason, and holds nothing up.
+ */
+@Injectable()
+export class NatsConsumers implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly logger = new Logger(NatsConsumers.name);
+  private readonly stopping = new AbortController();
+  private readonly open = new Set<ConsumerMessages>();
+  private running: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly nats: NatsService,
+    private readonly inbox: InboxService,
+    @Inject(EVENT_HANDLERS) private readonly handlers: readonly EventHandler[],
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.running = Promise.all(this.handlers.map((handler) => this.run(handler)));
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.stopping.abort();
+    for (const messages of this.open) messages.stop();
+    await this.running;
+  }
+
+  private async run(handler: EventHandler): Promise<void> {
+    while (!this.stopping.signal.aborted) {
+      try {
+        const messages = await this.consume(handler);
+        this.open.add(messages);
+        if (this.stopping.signal.aborted) messages.stop();
+        for await (const message of messages) await this.handle(handler, message);
+        this.open.delete(messages);
+      } catch (error) {
+        this.logger.warn({ err: error, consumer: handler.consumer }, 'not consuming events; trying again');
+        await sleep(RECONNECT_MS, undefined, { signal: this.stopping.signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  private async consume(handler: EventHandler): Promise<ConsumerMessages> {
+    const client = await this.nats.jetstream();
+    const manager = await jetstreamManager(await this.nats.connection());
+    await manager.consumers.add(this.nats.eventStream, {
+      durable_name: handler.consumer,
+      ack_policy: AckPolicy.Explicit,
+      ack_wait: nanos(ACK_WAIT_MS),
+      max_deliver: MAX_DELIVER,
+      filter_subjects: handler.contracts.map(({ type, version }) =>
+        this.nats.subject(`events.${type}.v${version}.*`),
+      ),
+    });
+    const consumer = await client.consumers.get(this.nats.eventStream, handler.consumer);
+    return consumer.consume({ max_messages: 100 });
+  }
+
+  private async handle(handler: EventHandler, message: JsMsg): Promise<void> {
+    try {
+      if (await this.inbox.deliver(handler, parse(message))) handled.add(1, { consumer: handler.consumer });
+      message.ack();
+    } catch (error) {
+      const { deliveryCount } = message.info;
+      this.logger.warn(
+        { err: error, consumer: handler.consumer, deliveryCount },
+        'an event could not be handled',
+      );
+      if (error instanceof UnusableEventError || deliveryCount >= MAX_DELIVER)
+        await this.giveUp(handler, message, error);
+      else message.nak(REDELIVERY_DELAYS_MS[deliveryCount - 1] ?? ACK_WAIT_MS);
+    }
+  }
+
+  private async giveUp(handler: EventHandler, message: JsMsg, error: unknown): Promise<void> {
+    const header = headers();
+    header.set(
+      'reason',
+      (error instanceof Error ? error.message : String(error)).replaceAll(/[\r\n]+/g, ' ').slice(0, 500),
+    );
+    header.set('subject', message.subject);
+    const client = await this.nats.jetstream();
+    await client.publish(this.nats.subject(`dead-letters.${handler.consumer}`), message.data, {
+      headers: header,
+      msgID: `${handler.consumer}:${message.seq}`,
+    });
+    deadLetters.add(1, { consumer: handler.consumer });
+    message.term('given up');
+  }
+}
+
+function parse(message: JsMsg): unknown {
+  try {
+    return message.json();
+  } catch {
+    throw new UnusableEventError('not JSON');
+  }
+}
