@@ -4,7 +4,7 @@ import { task } from '../schemas/tasks.js';
 
 /** What a kind of event promises to whoever listens. A change that breaks it is a new version beside this one. */
 export interface EventContract<Data extends z.ZodType = z.ZodType> {
-  /** The `type` of CloudEvents, and the end of the NATS subject. */
+  /** The `type` of CloudEvents, and a part of the subject. */
   readonly type: string;
   readonly version: number;
   readonly data: Data;
