@@ -99,7 +99,8 @@ def new(destination: str, variant: str, data: str) -> Path:
                 _check_target(target)
             _move(draft, target)
     except OSError as error:
-        raise ToolError(f"{target or beside} cannot be written: {error.strerror or error}") from error
+        place, why = target or beside, error.strerror or error
+        raise ToolError(f"{place} cannot be written: {why}. Choose another: make new DEST=../my-service") from error
     print(f"{stored['project_name']} ({stored['variant']}) is in {target}", flush=True)
     hook = [sys.executable, str(ROOT / "hooks" / "post_copy.py"), str(target), "--path", bin_folder()]
     signal.signal(signal.SIGINT, lambda *_: None)  # the hook gets it too, and answers it
