@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 
 import httpx
@@ -13,6 +12,7 @@ from tests.conformance.conftest import Client, Connect, StartService
 from tests.conformance.drivers import Driver
 from tests.conformance.problems import problem
 from tests.conformance.processes import Service
+from tests.conformance.raw import raw
 
 pytestmark = pytest.mark.check(14)
 
@@ -94,18 +94,3 @@ async def test_a_request_that_takes_too_long_is_answered_503(
 
     problem(answer, 503, "HANDLER_TIMEOUT")
     assert int(answer.headers["retry-after"]) >= 1
-
-
-async def raw(service: Service, request: bytes) -> httpx.Response:
-    """Sends bytes that no HTTP client would send, and reads one answer."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(service.url).port)
-    try:
-        writer.write(request)
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-        headers = httpx.Headers(
-            [(name, value.strip()) for name, _, value in (line.partition(":") for line in head[1:-2])]
-        )
-        body = await reader.readexactly(int(headers["content-length"]))
-        return httpx.Response(int(head[0].split()[1]), headers=headers, content=body)
-    finally:
-        writer.close()

@@ -110,7 +110,7 @@ async def test_5_s_of_latency_on_the_database_link_give_bounded_answers_and_no_c
 async def test_sigterm_under_load_drops_no_request_and_ends_in_time_with_0(
     driver: Driver, start_service: StartService, client: Client, database: psycopg.Connection[tuple[object, ...]]
 ) -> None:
-    service = start_service(SHUTDOWN_DRAIN_MS="1000")
+    service = start_service(SHUTDOWN_DRAIN_MS="3000")
     api = client(service)
     resource = (await driver.create(capacity=1_000_000).send(api)).json()["id"]
     async with load(driver, api, resource) as answers:

@@ -1,0 +1,24 @@
+"""Requests that no HTTP client would send."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+
+from tests.conformance.processes import Service
+
+
+async def raw(service: Service, request: bytes) -> httpx.Response:
+    """Sends bytes as they are, and reads one answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(service.url).port)
+    try:
+        writer.write(request)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        headers = httpx.Headers(
+            [(name, value.strip()) for name, _, value in (line.partition(":") for line in head[1:-2])]
+        )
+        body = await reader.readexactly(int(headers["content-length"]))
+        return httpx.Response(int(head[0].split()[1]), headers=headers, content=body)
+    finally:
+        writer.close()
