@@ -120,7 +120,6 @@ CREATE TABLE "tasks" (
   "status" "task_status" NOT NULL,
   "assignee_id" uuid,
   "due_at" timestamp (3) with time zone,
-  "reminded_at" timestamp (3) with time zone,
   "metadata" jsonb DEFAULT '{}'::jsonb NOT NULL,
   "version" integer DEFAULT 1 NOT NULL,
   "created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
@@ -149,7 +148,6 @@ CREATE INDEX "projects_created_at_idx" ON "projects" USING btree ("tenant_id","c
 CREATE INDEX "tasks_created_at_idx" ON "tasks" USING btree ("tenant_id","created_at","id");--> statement-breakpoint
 CREATE INDEX "tasks_project_idx" ON "tasks" USING btree ("tenant_id","project_id","created_at","id");--> statement-breakpoint
 CREATE INDEX "tasks_assignee_idx" ON "tasks" USING btree ("tenant_id","assignee_id","created_at","id");--> statement-breakpoint
-CREATE INDEX "tasks_due_idx" ON "tasks" USING btree ("tenant_id","due_at") WHERE reminded_at IS NULL AND status <> 'done';--> statement-breakpoint
 CREATE POLICY "memberships_select" ON "memberships" AS PERMISSIVE FOR SELECT TO public USING ("memberships"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid) OR "memberships"."user_id" = (SELECT nullif(current_setting('app.user_id', true), '')::uuid));--> statement-breakpoint
 CREATE POLICY "memberships_insert" ON "memberships" AS PERMISSIVE FOR INSERT TO public WITH CHECK ("memberships"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));--> statement-breakpoint
 CREATE POLICY "memberships_update" ON "memberships" AS PERMISSIVE FOR UPDATE TO public USING ("memberships"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid)) WITH CHECK ("memberships"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));--> statement-breakpoint

@@ -29,7 +29,7 @@ export class TasksService {
       await this.projects.get(input.projectId); // a deleted one still satisfies the foreign key
       const row = { tenantId: this.db.tenantId, id: uuidv7(), dueAt: toDate(dueAt), ...input };
       const [created] = await knownReferences(input, () => this.db.insert(tasks).values(row).returning());
-      const task = present(created as Row);
+      const task = presentTask(created as Row);
       await this.outbox.add(EVENTS.taskCreated, task, task.id);
       return task;
     });
@@ -39,7 +39,7 @@ export class TasksService {
   async get(id: string): Promise<Task> {
     const [row] = await this.db.select().from(tasks).where(eq(tasks.id, id));
     if (row === undefined) throw new TaskNotFoundError(id);
-    return present(row);
+    return presentTask(row);
   }
 
   /** By creation. */
@@ -61,7 +61,7 @@ export class TasksService {
       )
       .orderBy(asc(tasks.createdAt), asc(tasks.id))
       .limit(limit + 1);
-    return toPage(rows, limit, ({ createdAt, id }) => ({ time: createdAt, id }), present);
+    return toPage(rows, limit, ({ createdAt, id }) => ({ time: createdAt, id }), presentTask);
   }
 
   /**
@@ -77,8 +77,7 @@ export class TasksService {
           .update(tasks)
           .set({
             ...changes,
-            // A new date is a new reminder.
-            ...(dueAt !== undefined && { dueAt: toDate(dueAt), remindedAt: null }),
+            ...(dueAt !== undefined && { dueAt: toDate(dueAt) }),
             version: version + 1,
             updatedAt: new Date(),
           })
@@ -89,7 +88,7 @@ export class TasksService {
         await this.get(id);
         throw new VersionConflictError('task', id, version);
       }
-      const task = present(updated);
+      const task = presentTask(updated);
       await this.outbox.add(EVENTS.taskUpdated, task, task.id);
       return task;
     });
@@ -111,7 +110,7 @@ export class TasksService {
   }
 }
 
-function present(row: Row): Task {
+export function presentTask(row: typeof tasks.$inferSelect): Task {
   const { id, projectId, title, type, status, assigneeId, dueAt, metadata, version, createdAt, updatedAt } =
     row;
   return {

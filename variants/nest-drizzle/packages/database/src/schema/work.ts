@@ -73,7 +73,6 @@ export const tasks = pgTable(
     status: taskStatusEnum('status').notNull(),
     assigneeId: uuid('assignee_id'),
     dueAt: timestamp('due_at', { withTimezone: true, precision: 3 }),
-    remindedAt: timestamp('reminded_at', { withTimezone: true, precision: 3 }),
     metadata: jsonb('metadata').$type<Record<string, unknown>>().notNull().default({}),
     version: integer('version').notNull().default(1),
     ...timestamps,
@@ -94,9 +93,6 @@ export const tasks = pgTable(
     index('tasks_created_at_idx').on(table.tenantId, table.createdAt, table.id),
     index('tasks_project_idx').on(table.tenantId, table.projectId, table.createdAt, table.id),
     index('tasks_assignee_idx').on(table.tenantId, table.assigneeId, table.createdAt, table.id),
-    index('tasks_due_idx')
-      .on(table.tenantId, table.dueAt)
-      .where(sql`reminded_at IS NULL AND status <> 'done'`),
     check('tasks_metadata_is_object', sql`jsonb_typeof(metadata) = 'object'`),
     ...tenantPolicies('tasks', table.tenantId),
   ],

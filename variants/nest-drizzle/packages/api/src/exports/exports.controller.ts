@@ -1,0 +1,43 @@
+import { type ProjectExport, projectExport } from '@app/shared';
+import { Controller, Get, HttpCode, HttpStatus, Param, Post, Res, SerializeOptions } from '@nestjs/common';
+import { ApiAcceptedResponse, ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
+import { ApiProblems } from '../common/errors/api-problems.decorator.js';
+import { ExportsService } from './exports.service.js';
+
+const uuid = z.uuid();
+
+@ApiTags('exports')
+@ApiBearerAuth()
+@Controller()
+export class ExportsController {
+  constructor(private readonly exports: ExportsService) {}
+
+  @Post('projects/:projectId/exports')
+  @HttpCode(HttpStatus.ACCEPTED)
+  @ApiOperation({
+    summary: 'Ask for an export of a project',
+    description: 'A job makes it; Location says where it will be.',
+  })
+  @ApiAcceptedResponse({ standardSchema: projectExport })
+  @ApiProblems(400, 401, 404)
+  @SerializeOptions({ schema: projectExport })
+  async request(
+    @Param('projectId', { schema: uuid }) projectId: string,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<ProjectExport> {
+    const requested = await this.exports.request(projectId);
+    reply.header('location', `/exports/${requested.id}`);
+    return requested;
+  }
+
+  @Get('exports/:id')
+  @ApiOperation({ summary: 'Get an export' })
+  @ApiOkResponse({ standardSchema: projectExport })
+  @ApiProblems(400, 401, 404)
+  @SerializeOptions({ schema: projectExport })
+  async get(@Param('id', { schema: uuid }) id: string): Promise<ProjectExport> {
+    return this.exports.get(id);
+  }
+}

@@ -1,0 +1,74 @@
+import { TenantDatabase } from '@app/database';
+import { JOBS, type JobData } from '@app/shared';
+import { OnWorkerEvent, Processor, WorkerHost } from '@nestjs/bullmq';
+import { Logger } from '@nestjs/common';
+import { context, propagation, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import { type Job, UnrecoverableError } from 'bullmq';
+import { ExportsService } from '../exports/exports.service.js';
+import { RemindersService } from '../reminders/reminders.service.js';
+import { TASKS_QUEUE } from './tasks.queue.js';
+
+/**
+ * Runs the jobs of the `tasks` queue, each on behalf of its tenant. The queue delivers at least once (a worker that dies
+ * or loses its lock has its job run again), so each of these can be repeated.
+ */
+@Processor(TASKS_QUEUE, { concurrency: 5 })
+export class TasksProcessor extends WorkerHost {
+  private readonly logger = new Logger(TasksProcessor.name);
+
+  constructor(
+    private readonly tenants: TenantDatabase,
+    private readonly exports: ExportsService,
+    private readonly reminders: RemindersService,
+  ) {
+    super();
+  }
+
+  async process(job: Job): Promise<void> {
+    const parent = propagation.extract(context.active(), job.data ?? {});
+    const span = trace
+      .getTracer('jobs')
+      .startSpan(`${TASKS_QUEUE} ${job.name}`, { kind: SpanKind.CONSUMER }, parent);
+    try {
+      await context.with(trace.setSpan(parent, span), () => this.run(job));
+      this.logger.log({ job: job.name, jobId: job.id, attempt: job.attemptsMade + 1 }, 'job done');
+    } catch (error) {
+      span.setStatus({ code: SpanStatusCode.ERROR });
+      throw error;
+    } finally {
+      span.end();
+    }
+  }
+
+  @OnWorkerEvent('failed')
+  onFailed(job: Job | undefined, error: Error): void {
+    const isLast =
+      job !== undefined &&
+      (error instanceof UnrecoverableError || job.attemptsMade >= (job.opts.attempts ?? 1));
+    this.logger.error({ err: error, job: job?.name, jobId: job?.id, isLast }, 'job failed');
+  }
+
+  @OnWorkerEvent('error')
+  onError(error: Error): void {
+    this.logger.warn({ err: error }, 'the queue cannot be reached');
+  }
+
+  private async run(job: Job): Promise<void> {
+    if (job.name === 'exportProject') {
+      const data = parse('exportProject', job);
+      await this.tenants.run(data, () => this.exports.make(data.exportId));
+    } else if (job.name === 'remindOfTask') {
+      const data = parse('remindOfTask', job);
+      await this.tenants.run(data, () => this.reminders.remind(data.taskId, new Date(data.dueAt)));
+    } else {
+      throw new UnrecoverableError(`there is no job ${job.name}`);
+    }
+  }
+}
+
+/** What a job carries; one that breaks its contract, or names no tenant, would not be better the next time. */
+function parse<Name extends keyof typeof JOBS>(name: Name, { data }: Job): JobData<Name> {
+  const result = JOBS[name].safeParse(data);
+  if (!result.success) throw new UnrecoverableError(`${name}: ${result.error.message}`);
+  return result.data as JobData<Name>;
+}
