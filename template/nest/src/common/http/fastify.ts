@@ -35,6 +35,8 @@ export function createFastifyAdapter(settings: HttpSettings, logger: Logger): Fa
     trustProxy: settings.TRUST_PROXY,
     // Slow senders: headers and body must arrive within this time.
     requestTimeout: settings.REQUEST_TIMEOUT_MS,
+    // How often Node looks for them; its own 30 s would be what they really have.
+    http: { connectionsCheckingInterval: 1_000 },
     // A request that arrives while the server closes is still answered; balancers need a moment to look away.
     return503OnClosing: false,
   });
