@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 
 import httpx
@@ -94,3 +95,19 @@ async def test_a_request_that_takes_too_long_is_answered_503(
 
     problem(answer, 503, "HANDLER_TIMEOUT")
     assert int(answer.headers["retry-after"]) >= 1
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [b"GET /", b"POST /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"],
+    ids=["head", "body"],
+)
+async def test_a_request_that_does_not_arrive_in_time_is_given_up(
+    start_service: StartService, beginning: bytes
+) -> None:
+    service = start_service(REQUEST_TIMEOUT_MS="500")
+
+    async with asyncio.timeout(10):
+        answer = await raw(service, beginning)
+
+    assert problem(answer)["status"] in (408, 503)

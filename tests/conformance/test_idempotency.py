@@ -10,7 +10,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.conformance.conftest import Client
+from tests.conformance.conftest import Client, StartService
 from tests.conformance.drivers import Driver
 from tests.conformance.problems import problem
 from tests.conformance.processes import Service
@@ -86,6 +86,36 @@ async def test_one_key_for_two_resources_in_parallel_has_one_effect(
         if answer.status_code != 201:
             assert problem(answer)["status"] in (409, 422)
     assert effects(database, driver, *resources) == 1
+
+
+@pytest.mark.check(23)
+async def test_what_a_killed_process_left_unanswered_may_be_repeated_elsewhere(
+    driver: Driver, start_service: StartService, client: Client, apis: list[httpx.AsyncClient], database: Database
+) -> None:
+    resource = await created(driver, apis[0])
+    doomed = start_service()
+    api = client(doomed)
+    keys = [f"key-{uuid.uuid4()}" for _ in range(200)]
+    answered = asyncio.Event()
+
+    async def first(key: str) -> httpx.Response | None:
+        try:
+            answer = await driver.write_once(resource, key).send(api)
+        except httpx.TransportError:
+            return None
+        answered.set()
+        return answer
+
+    attempts = [asyncio.create_task(first(key)) for key in keys]
+    await answered.wait()
+    doomed.process.kill()
+    firsts = await asyncio.gather(*attempts)
+    repeated = [await driver.write_once(resource, key).send(apis[0]) for key in keys]
+
+    for before, after in zip(firsts, repeated, strict=True):
+        assert after.status_code == 201
+        assert before is None or before.content == after.content
+    assert effects(database, driver, resource) == len(keys)
 
 
 @pytest.mark.check(24)

@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
 
-from tests.conformance.conftest import Client
+from tests.conformance.conftest import Client, Connect, StartService
 from tests.conformance.drivers import Driver
 from tests.conformance.problems import problem
 from tests.conformance.processes import Service
 
 pytestmark = pytest.mark.of("nest-typeorm")
 
+Database = psycopg.Connection[tuple[Any, ...]]
+
 
 @pytest.mark.check(22)
+@pytest.mark.parametrize("settings", [{}, {"PURCHASE_GROUP_MAX": "1"}], ids=["grouped", "one by one"])
 async def test_400_concurrent_purchases_of_100_seats_through_two_processes_sell_exactly_100(
-    driver: Driver,
-    processes: tuple[Service, Service],
-    client: Client,
-    database: psycopg.Connection[tuple[Any, ...]],
+    driver: Driver, start_service: StartService, client: Client, database: Database, settings: dict[str, str]
 ) -> None:
-    apis = [client(process) for process in processes]
+    apis = [client(start_service(**settings)) for _ in range(2)]
     event = (await driver.create(capacity=100).send(apis[0])).json()["id"]
 
     answers = await asyncio.gather(*(driver.write_once(event).send(apis[n % 2]) for n in range(400)))
 
     sold = [answer.json() for answer in answers if answer.status_code == 201]
-    refused = [answer for answer in answers if answer.status_code != 201]
     assert len(sold) == 100
-    for answer in refused:
-        assert problem(answer, 409, "SOLD_OUT")["available"] == 0
+    for answer in answers:
+        assert answer.status_code == 201 or problem(answer, 409, "SOLD_OUT")["available"] == 0
     assert sorted(number for sale in sold for number in sale["ticketNumbers"]) == list(range(1, 101))
 
     rows = database.execute("SELECT id::text FROM purchases WHERE event_id = %s", [event]).fetchall()
@@ -75,6 +75,28 @@ async def test_a_purchase_of_more_than_is_left_is_told_how_many_are(driver: Driv
     assert refused["available"] == 2
     assert (await driver.write_once(event, quantity=2).send(api)).json()["ticketNumbers"] == [4, 5]
     assert problem(await driver.write_once(event).send(api), 409, "SOLD_OUT")["available"] == 0
+
+
+async def test_purchases_beyond_the_queue_are_turned_away_and_the_others_are_served(
+    driver: Driver, start_service: StartService, client: Client, connect: Connect
+) -> None:
+    api = client(start_service(PURCHASE_QUEUE_MAX="5", DATABASE_LOCK_TIMEOUT_MS="30000", REQUEST_TIMEOUT_MS="30000"))
+    event = (await driver.create().send(api)).json()["id"]
+    holder = connect()
+    holder.execute(driver.lock.encode(), [event])
+
+    requests = [asyncio.create_task(driver.write_once(event).send(api)) for _ in range(20)]
+    refused: list[httpx.Response] = []
+    for request in itertools.islice(asyncio.as_completed(requests), 15):
+        refused.append(await request)
+    holder.rollback()
+    answers = await asyncio.gather(*requests)
+
+    for answer in refused:
+        problem(answer, 503, "QUEUE_FULL")
+        assert int(answer.headers["retry-after"]) >= 1
+    assert sorted(answer.status_code for answer in answers) == [201] * 5 + [503] * 15
+    assert (await driver.read(event).send(api)).json()["sold"] == 5
 
 
 async def test_a_purchase_is_answered_without_the_buyer(driver: Driver, api: httpx.AsyncClient) -> None:
