@@ -42,6 +42,17 @@ export function loadConfig<Shape extends z.ZodRawShape>(
   return Object.freeze(result.data);
 }
 
+/** Reads the configuration, or stops the process with an error that names what is wrong. */
+export function configOrExit<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(1);
+  }
+}
+
 function describeIssue(
   issue: z.core.$ZodIssue,
   shape: z.ZodRawShape,

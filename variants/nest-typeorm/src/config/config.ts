@@ -1,6 +1,8 @@
 import { z } from 'zod';
-import { ConfigError, loadConfig } from './load-config.js';
+import { loadConfig } from './load-config.js';
 import { databaseSettings, migrationSettings, serviceSettings } from './settings.js';
+
+export { configOrExit } from './load-config.js';
 
 const schema = z
   .object({
@@ -17,6 +19,9 @@ const schema = z
 const { OTEL_SERVICE_NAME } = serviceSettings;
 const migrationSchema = z.object({ ...databaseSettings, ...migrationSettings, OTEL_SERVICE_NAME });
 
+/** For what is required: fit for reading the service's decorators, and for nothing that connects. */
+export const PLACEHOLDERS = { DATABASE_URL: 'postgresql://nobody@localhost/none' };
+
 /** The running service's settings; `.env.example` documents each. */
 export type Config = Readonly<z.output<typeof schema>>;
 
@@ -31,15 +36,4 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
 /** @throws ConfigError that names every missing or malformed variable */
 export function readMigrationConfig(env: NodeJS.ProcessEnv = process.env): MigrationConfig {
   return loadConfig(migrationSchema, env);
-}
-
-/** Reads the configuration, or stops the process with an error that names what is wrong. */
-export function configOrExit<T>(read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    process.stderr.write(`${error.message}\n`);
-    process.exit(1);
-  }
 }

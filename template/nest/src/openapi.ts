@@ -13,6 +13,9 @@ export function createOpenApiDocument(app: INestApplication): OpenAPIObject {
     .setTitle(name)
     .setDescription(description)
     .setVersion(version)
+[%- if variant != 'nest-typeorm' %]
+    .addBearerAuth()
+[%- endif %]
     .build();
   return SwaggerModule.createDocument(app, base, { operationIdFactory: (_controller, method) => method });
 }

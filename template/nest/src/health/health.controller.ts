@@ -11,26 +11,31 @@ import { ApiExcludeController } from '@nestjs/swagger';
 import { HealthCheckService, HealthIndicatorService } from '@nestjs/terminus';
 import { SkipThrottle } from '@nestjs/throttler';
 import type { FastifyReply } from 'fastify';
-import type { Pool } from 'pg';
+[% if variant != 'nest-typeorm' -%]
 import { Public } from '../auth/access.guard.js';
-import { POOL } from '../common/database/pool.js';
+[% endif -%]
+import { Drain } from '../common/http/drain.js';
+import { DEPENDENCIES, type Dependency } from './dependencies.js';
 
-/** Longer than a database that is well ever takes, shorter than the period of a probe. */
+/** Longer than a dependency that is well ever takes, shorter than the period of a probe. */
 const PING_LIMIT_MS = 1_000;
 
 /** For orchestrators and balancers; not part of the public API. */
 @ApiExcludeController()
 @SkipThrottle()
+[% if variant != 'nest-typeorm' -%]
 @Public()
+[% endif -%]
 @Controller('health')
 export class HealthController {
   constructor(
     private readonly health: HealthCheckService,
     private readonly indicators: HealthIndicatorService,
-    @Inject(POOL) private readonly pool: Pool,
+    private readonly drain: Drain,
+    @Inject(DEPENDENCIES) private readonly dependencies: readonly Dependency[],
   ) {}
 
-  /** Whether the process runs. It asks nothing else: restarting the service does not mend its database. */
+  /** Whether the process runs. It asks nothing else: restarting the service does not mend what it depends on. */
   @Get('live')
   @Header('cache-control', 'no-store')
   live(): { status: 'ok' } {
@@ -41,8 +46,15 @@ export class HealthController {
   @Get('ready')
   @Header('cache-control', 'no-store')
   async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<object> {
+    // From the signal on, while what was accepted is still being finished: Terminus would say so only after that.
+    if (this.drain.draining) {
+      reply.status(HttpStatus.SERVICE_UNAVAILABLE);
+      return { status: 'shutting_down', details: {} };
+    }
     try {
-      const { status, details } = await this.health.check([async () => this.pingDatabase()]);
+      const { status, details } = await this.health.check(
+        this.dependencies.map((dependency) => async () => this.ping(dependency)),
+      );
       return { status, details };
     } catch (error) {
       // The report is the answer, with another status; it is not an error of the request.
@@ -53,15 +65,15 @@ export class HealthController {
     }
   }
 
-  private pingDatabase() {
+  private ping({ name, ping }: Dependency) {
     return this.indicators
-      .check('database')
+      .check(name)
       .attempt(async () => {
         try {
-          await this.pool.query('SELECT 1');
+          await ping();
         } catch {
           // The driver's message names hosts and ports; the log has it.
-          throw new Error('the database does not answer');
+          throw new Error(`the ${name} does not answer`);
         }
       })
       .withTimeout(PING_LIMIT_MS);

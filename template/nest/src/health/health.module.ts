@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { TerminusModule } from '@nestjs/terminus';
 import type { Config } from '../config/config.js';
+import { dependencies } from './dependencies.js';
 import { HealthController } from './health.controller.js';
 
 @Module({})
@@ -13,6 +14,7 @@ export class HealthModule {
         TerminusModule.forRoot({ logger: false, gracefulShutdownTimeoutMs: config.SHUTDOWN_DRAIN_MS }),
       ],
       controllers: [HealthController],
+      providers: [dependencies],
     };
   }
 }

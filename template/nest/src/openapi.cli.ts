@@ -4,14 +4,14 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { pino } from 'pino';
 import { AppModule } from './app.module.js';
-import { readConfig } from './config/config.js';
+import { PLACEHOLDERS, readConfig } from './config/config.js';
 import { createOpenApiDocument } from './openapi.js';
 
 const FILE = new URL('../openapi.json', import.meta.url);
 
 /** Preview mode reads the decorators and makes no provider: no database is needed. */
 async function render(): Promise<string> {
-  const config = readConfig({ NODE_ENV: 'test', DATABASE_URL: 'postgresql://nobody@localhost/none' });
+  const config = readConfig({ NODE_ENV: 'test', ...PLACEHOLDERS });
   const module = AppModule.forRoot(config, pino({ enabled: false }));
   const app = await NestFactory.create(module, new FastifyAdapter(), { preview: true, logger: false });
   return `${JSON.stringify(createOpenApiDocument(app), null, 2)}\n`;
