@@ -22,7 +22,7 @@ export class QueueModule {
         BullModule.registerQueue({ name: TASKS_QUEUE }),
       ],
       providers: [TasksQueue],
-      exports: [TasksQueue],
+      exports: [BullModule, TasksQueue],
     };
   }
 }
