@@ -126,15 +126,20 @@ def running(processes: tuple[Service, Service]) -> Service:
 
 
 @pytest.fixture
-def own_database(driver: Driver, folder: Path, postgres: Postgres) -> Iterator[dict[str, str]]:
-    """The settings of a migrated database that only this test uses."""
+def empty_database(postgres: Postgres) -> Iterator[dict[str, str]]:
+    """The settings of a database that only this test uses."""
     name = f"test_{uuid.uuid4().hex}"
-    env = {variable: str(httpx.URL(url).copy_with(path=f"/{name}")) for variable, url in postgres.env.items()}
     with psycopg.connect(postgres.owner_url, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"'.encode())
-        migrate(folder, driver.migrate, env)
-        yield env
+        yield {variable: str(httpx.URL(url).copy_with(path=f"/{name}")) for variable, url in postgres.env.items()}
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+
+@pytest.fixture
+def own_database(driver: Driver, folder: Path, empty_database: dict[str, str]) -> dict[str, str]:
+    """The settings of a migrated database that only this test uses."""
+    migrate(folder, driver.migrate, empty_database)
+    return empty_database
 
 
 @pytest.fixture

@@ -98,19 +98,21 @@ class Service:
     url: str
     process: subprocess.Popen[bytes]
     log_file: Path
+    """What it writes to stdout: JSON lines. What Node itself says on stderr is in another file beside."""
 
     @classmethod
     def start(cls, folder: Path, log_file: Path, env: Mapping[str, str]) -> Service:
         """Starts a service, and waits until it is ready."""
         port = free_port()
-        with log_file.open("wb") as log:
+        errors = log_file.with_suffix(".stderr")
+        with log_file.open("wb") as log, errors.open("wb") as stderr:
             process = subprocess.Popen(
                 start_command(folder),
                 cwd=folder,
                 env=environment({"HOST": "127.0.0.1", "PORT": str(port), **env}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
-                stderr=subprocess.STDOUT,
+                stderr=stderr,
             )
         service = cls(f"http://127.0.0.1:{port}", process, log_file)
         try:
@@ -147,12 +149,12 @@ class Service:
 
     def log(self) -> list[dict[str, Any]]:
         """The lines of the log; the last may still be on its way."""
-        lines = self.log_file.read_text().split("\n")[:-1]
-        return [json.loads(line) for line in lines if line.startswith("{")]
+        return [json.loads(line) for line in self.log_file.read_text().split("\n")[:-1]]
 
     def _is_ready(self) -> bool:
         if self.process.poll() is not None:
-            raise AssertionError(f"it ended with {self.process.returncode}:\n{self.log_file.read_text()}")
+            said = self.log_file.read_text() + self.log_file.with_suffix(".stderr").read_text()
+            raise AssertionError(f"it ended with {self.process.returncode}:\n{said}")
         return self.readiness() == httpx.codes.OK
 
     def _probe(self, path: str) -> int | None:

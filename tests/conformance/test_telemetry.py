@@ -137,6 +137,21 @@ def test_metrics_are_prometheus_text_with_the_semantic_names(running: Service) -
     assert str(unknown.request.url.path) not in running.metrics()
 
 
+async def test_the_log_has_one_line_of_json_per_request_and_no_query_in_it(
+    driver: Driver, api: httpx.AsyncClient, running: Service
+) -> None:
+    request = f"request-{uuid.uuid4()}"
+    path = driver.find().path.partition("?")[0]
+
+    await Call("GET", f"{path}?limit=1", headers={"x-request-id": request}).send(api)
+
+    [line] = await asyncio.to_thread(eventually, "its line", lambda: lines_of(running, {request}) or None)
+    assert (line["method"], line["path"], line["route"], line["status"]) == ("GET", path, path, 200)
+    assert line["durationMs"] > 0
+    for other in running.log():
+        assert {"level", "time", "msg"} <= other.keys(), other
+
+
 def with_headers(call: Call, **headers: str) -> Call:
     return Call(call.method, call.path, call.json, {**call.headers, **headers})
 
