@@ -86,10 +86,10 @@ function reportNewKeys(example, own) {
 }
 
 /**
- * @returns {{ name: string, compile: string[], watch: string[], prepare: string[], start: string[], examples?: string[] }}
+ * @returns {{ name: string, compile: string[], watch: string[], prepare: string[], start: string[], examples?: string[], folders: string[] }}
  */
 function readManifest() {
-  const { name, dev } = JSON.parse(readFileSync('package.json', 'utf8'));
+  const { name, dev, workspaces = ['.'] } = JSON.parse(readFileSync('package.json', 'utf8'));
   for (const step of ['compile', 'watch', 'prepare', 'start']) {
     if (!Array.isArray(dev?.[step])) {
       throw new LauncherError(
@@ -97,7 +97,8 @@ function readManifest() {
       );
     }
   }
-  return { name, ...dev };
+  // Where the code is: in src/ of the service, or of each of its workspaces; compiled, it is in dist/ beside that.
+  return { name, ...dev, folders: workspaces };
 }
 
 /** The port of the service: PORT, or else the one that .env.example documents. */
@@ -155,13 +156,17 @@ function recordCompilation(succeeded, began) {
  * compiler. Watching, it looks again anyway: should it find a difference, the service is restarted.
  *
  * @param {string[]} start
+ * @param {string[]} folders
  */
-function isCompiled(start) {
+function isCompiled(start, folders) {
   const entry = start.findLast((argument) => /\.[cm]?js$/.test(argument)) ?? '';
   if (!existsSync(entry) || !existsSync(STAMP)) return false;
   const compiled = Number(readFileSync(STAMP, 'utf8'));
   const configuration = readdirSync('.').filter((file) => /^(package|tsconfig.*)\.json$/.test(file));
-  const inputs = ['src', join('node_modules', '.package-lock.json'), ...configuration];
+  const code = folders.flatMap((folder) =>
+    ['src', 'package.json', 'tsconfig.json'].map((name) => join(folder, name)),
+  );
+  const inputs = [...code, join('node_modules', '.package-lock.json'), ...configuration];
   return inputs.filter((path) => existsSync(path)).every((path) => lastChange(path) < compiled);
 }
 
@@ -250,10 +255,12 @@ class App {
   /**
    * @param {Programs} programs
    * @param {string[]} args
+   * @param {string[]} folders
    */
-  constructor(programs, args) {
+  constructor(programs, args, folders) {
     this.programs = programs;
     this.args = args;
+    this.folders = folders;
     /** @type {Record<string, string> | undefined} the servers' variables, once they run */
     this.env = undefined;
   }
@@ -264,7 +271,8 @@ class App {
 
   /** Whether the compiler has written anything since the service was started. */
   get isOutdated() {
-    return lastChange('dist', /\.(js|mjs|cjs|json)$/) >= this.#startedAt;
+    const written = this.folders.map((folder) => lastChange(join(folder, 'dist'), /\.(js|mjs|cjs|json)$/));
+    return Math.max(...written) >= this.#startedAt;
   }
 
   start() {
@@ -350,13 +358,13 @@ async function develop(interrupted) {
   if (existsSync('.env')) process.loadEnvFile('.env'); // what the environment has already wins
   process.env.NODE_ENV ??= 'development';
   process.env.HOST ??= '127.0.0.1';
-  const { name, compile, watch, prepare, start, examples = [] } = readManifest();
+  const { name, compile, watch, prepare, start, folders, examples = [] } = readManifest();
   const port = readPort();
   process.env.PORT = `${port}`;
   await assertPortIsFree(port, process.env.HOST);
 
   const programs = new Programs();
-  const app = new App(programs, start);
+  const app = new App(programs, start, folders);
   /** @type {(error: Error) => void} */
   let fail = () => {};
 
@@ -387,7 +395,7 @@ async function develop(interrupted) {
   /** @type {Awaited<ReturnType<typeof startServices>> | undefined} */
   let services;
   const bringUp = async () => {
-    const compilation = isCompiled(start) || compileOnce();
+    const compilation = isCompiled(start, folders) || compileOnce();
     services = await startServices({ onProgress: say });
     const isWatching = !(await compilation);
     if (interrupted.aborted) return;
