@@ -1,6 +1,19 @@
 CREATE TYPE "public"."role" AS ENUM('owner', 'admin', 'member');--> statement-breakpoint
 CREATE TYPE "public"."task_status" AS ENUM('open', 'in_progress', 'done');--> statement-breakpoint
 CREATE TYPE "public"."task_type" AS ENUM('feature', 'bug', 'chore');--> statement-breakpoint
+CREATE TABLE "invitations" (
+  "tenant_id" uuid NOT NULL,
+  "id" uuid NOT NULL,
+  "email" text NOT NULL,
+  "role" "role" NOT NULL,
+  "hash" "bytea" NOT NULL,
+  "expires_at" timestamp (3) with time zone NOT NULL,
+  "accepted_at" timestamp (3) with time zone,
+  "created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+  CONSTRAINT "invitations_pkey" PRIMARY KEY("tenant_id","id")
+);
+--> statement-breakpoint
+ALTER TABLE "invitations" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
 CREATE TABLE "memberships" (
   "tenant_id" uuid NOT NULL,
   "user_id" uuid NOT NULL,
@@ -129,6 +142,7 @@ CREATE TABLE "tasks" (
 );
 --> statement-breakpoint
 ALTER TABLE "tasks" ENABLE ROW LEVEL SECURITY;--> statement-breakpoint
+ALTER TABLE "invitations" ADD CONSTRAINT "invitations_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "memberships" ADD CONSTRAINT "memberships_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "memberships" ADD CONSTRAINT "memberships_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "passwords" ADD CONSTRAINT "passwords_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
@@ -137,6 +151,7 @@ ALTER TABLE "project_stats" ADD CONSTRAINT "project_stats_project_fkey" FOREIGN 
 ALTER TABLE "projects" ADD CONSTRAINT "projects_tenant_fkey" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "tasks" ADD CONSTRAINT "tasks_project_fkey" FOREIGN KEY ("tenant_id","project_id") REFERENCES "public"."projects"("tenant_id","id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "tasks" ADD CONSTRAINT "tasks_assignee_fkey" FOREIGN KEY ("tenant_id","assignee_id") REFERENCES "public"."memberships"("tenant_id","user_id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+CREATE UNIQUE INDEX "invitations_hash_key" ON "invitations" USING btree ("hash");--> statement-breakpoint
 CREATE INDEX "memberships_user_id_idx" ON "memberships" USING btree ("user_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "refresh_tokens_hash_key" ON "refresh_tokens" USING btree ("hash");--> statement-breakpoint
 CREATE INDEX "refresh_tokens_family_idx" ON "refresh_tokens" USING btree ("tenant_id","family_id");--> statement-breakpoint
@@ -148,6 +163,10 @@ CREATE INDEX "projects_created_at_idx" ON "projects" USING btree ("tenant_id","c
 CREATE INDEX "tasks_created_at_idx" ON "tasks" USING btree ("tenant_id","created_at","id");--> statement-breakpoint
 CREATE INDEX "tasks_project_idx" ON "tasks" USING btree ("tenant_id","project_id","created_at","id");--> statement-breakpoint
 CREATE INDEX "tasks_assignee_idx" ON "tasks" USING btree ("tenant_id","assignee_id","created_at","id");--> statement-breakpoint
+CREATE POLICY "invitations_select" ON "invitations" AS PERMISSIVE FOR SELECT TO public USING ("invitations"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid) OR "invitations"."hash" = (SELECT decode(nullif(current_setting('app.invitation_hash', true), ''), 'hex')));--> statement-breakpoint
+CREATE POLICY "invitations_insert" ON "invitations" AS PERMISSIVE FOR INSERT TO public WITH CHECK ("invitations"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));--> statement-breakpoint
+CREATE POLICY "invitations_update" ON "invitations" AS PERMISSIVE FOR UPDATE TO public USING ("invitations"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid)) WITH CHECK ("invitations"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));--> statement-breakpoint
+CREATE POLICY "invitations_delete" ON "invitations" AS PERMISSIVE FOR DELETE TO public USING ("invitations"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));--> statement-breakpoint
 CREATE POLICY "memberships_select" ON "memberships" AS PERMISSIVE FOR SELECT TO public USING ("memberships"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid) OR "memberships"."user_id" = (SELECT nullif(current_setting('app.user_id', true), '')::uuid));--> statement-breakpoint
 CREATE POLICY "memberships_insert" ON "memberships" AS PERMISSIVE FOR INSERT TO public WITH CHECK ("memberships"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));--> statement-breakpoint
 CREATE POLICY "memberships_update" ON "memberships" AS PERMISSIVE FOR UPDATE TO public USING ("memberships"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid)) WITH CHECK ("memberships"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));--> statement-breakpoint

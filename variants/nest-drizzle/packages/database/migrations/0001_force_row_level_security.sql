@@ -1,4 +1,5 @@
 -- Drizzle has no word for FORCE: without it, policies do not hold for the owner of a table, nor for what runs with its rights.
+ALTER TABLE "invitations" FORCE ROW LEVEL SECURITY;--> statement-breakpoint
 ALTER TABLE "memberships" FORCE ROW LEVEL SECURITY;--> statement-breakpoint
 ALTER TABLE "passwords" FORCE ROW LEVEL SECURITY;--> statement-breakpoint
 ALTER TABLE "rate_limits" FORCE ROW LEVEL SECURITY;--> statement-breakpoint

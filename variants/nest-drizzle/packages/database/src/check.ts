@@ -12,6 +12,7 @@ const NOT_OF_A_TENANT: Readonly<Record<string, string>> = {
 const GLOBALLY_UNIQUE: Readonly<Record<string, string>> = {
   refresh_tokens_hash_key:
     'a token is looked up before its tenant is known; it is random, so a clash tells nothing',
+  invitations_hash_key: 'as for refresh tokens',
   outbox_id_idx: 'the relay reads all tenants in order',
   memberships_user_id_idx: 'log-in looks for the tenants of a user',
 };

@@ -9,6 +9,8 @@ export interface Credentials {
   readonly loginEmail?: string;
   /** SHA-256 of a refresh token, in hexadecimal: that one token. */
   readonly refreshHash?: string;
+  /** SHA-256 of the token of an invitation, in hexadecimal: that one invitation. */
+  readonly invitationHash?: string;
   /** A user who is known: the user's own row and memberships. */
   readonly userId?: string;
   /** The tenant that registers, or that the user has chosen and is a member of. */
@@ -18,6 +20,7 @@ export interface Credentials {
 const SETTINGS = {
   loginEmail: 'app.login_email',
   refreshHash: 'app.refresh_hash',
+  invitationHash: 'app.invitation_hash',
   userId: 'app.user_id',
   tenantId: 'app.tenant_id',
 } as const satisfies Record<keyof Credentials, string>;

@@ -79,6 +79,7 @@ describe('without a tenant', () => {
     'users',
     'passwords',
     'memberships',
+    'invitations',
     'refresh_tokens',
     'projects',
     'project_stats',

@@ -8,6 +8,7 @@ import { AuthService } from './auth.service.js';
 import { JwksController } from './jwks.controller.js';
 import { JwtStrategy } from './jwt.strategy.js';
 import { LoginLimitService } from './login-limit.service.js';
+import { PasswordsService } from './passwords.service.js';
 import { TokensService } from './tokens.service.js';
 
 @Module({
@@ -17,9 +18,11 @@ import { TokensService } from './tokens.service.js';
     AuthService,
     JwtStrategy,
     LoginLimitService,
+    PasswordsService,
     TokensService,
     { provide: APP_GUARD, useClass: AccessGuard },
     { provide: APP_INTERCEPTOR, useClass: TenantScopeInterceptor },
   ],
+  exports: [AuthService, PasswordsService, TokensService],
 })
 export class AuthModule {}

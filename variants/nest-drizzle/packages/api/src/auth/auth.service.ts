@@ -7,22 +7,16 @@ import {
   tenants,
   users,
 } from '@app/database';
-import type { LogIn, Me, Register, Role, Session } from '@app/shared';
+import type { LogIn, Me, Register, Session } from '@app/shared';
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { hash, verify } from '@node-rs/argon2';
 import { and, asc, eq, isNull } from 'drizzle-orm';
 import { v7 as uuidv7 } from 'uuid';
 import { CONFIG } from '../common/config/config.module.js';
 import { violatedConstraint } from '../common/errors/postgres-errors.js';
 import type { Config } from '../config/config.js';
 import { EmailTakenError, InvalidCredentialsError, InvalidRefreshTokenError } from './auth.errors.js';
+import { PasswordsService } from './passwords.service.js';
 import { hashOf, type Principal, TokensService } from './tokens.service.js';
-
-/** Argon2id with the parameters that OWASP's Password Storage Cheat Sheet names first. */
-const ARGON2 = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
-
-/** What an unknown address is checked against, so that it takes as long as a known one. */
-const NOBODYS_HASH = await hash('nobody has this password', ARGON2);
 
 @Injectable()
 export class AuthService {
@@ -31,6 +25,7 @@ export class AuthService {
   constructor(
     private readonly identity: IdentityDatabase,
     private readonly tokens: TokensService,
+    private readonly passwords: PasswordsService,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
@@ -41,7 +36,7 @@ export class AuthService {
    */
   async register({ email, password, name, tenantName }: Register): Promise<Session> {
     // Before the transaction: hashing takes longer than anything that a transaction should wait for.
-    const passwordHash = await hash(password, ARGON2);
+    const passwordHash = await this.passwords.hash(password);
     const principal = { userId: uuidv7(), tenantId: uuidv7(), role: 'owner' } as const;
     const { userId, tenantId, role } = principal;
     try {
@@ -50,7 +45,7 @@ export class AuthService {
         await db.insert(users).values({ id: userId, email, name });
         await db.insert(passwords).values({ userId, hash: passwordHash });
         await db.insert(memberships).values({ tenantId, userId, role });
-        return this.openSession(db, principal, uuidv7());
+        return this.openSession(db, principal);
       });
     } catch (error) {
       if (violatedConstraint(error) === 'users_email_key') throw new EmailTakenError();
@@ -66,8 +61,8 @@ export class AuthService {
         .from(users)
         .innerJoin(passwords, eq(passwords.userId, users.id)),
     );
-    const matches = await verify(user?.hash ?? NOBODYS_HASH, password);
-    if (user === undefined || !matches) throw new InvalidCredentialsError();
+    if (!(await this.passwords.matches(user?.hash, password)) || user === undefined)
+      throw new InvalidCredentialsError();
     return this.identity.transaction({ userId: user.id }, async (db, show) => {
       const [membership] = await db
         .select({ tenantId: memberships.tenantId, role: memberships.role })
@@ -83,7 +78,7 @@ export class AuthService {
       // A tenant that the user does not belong to is answered like a wrong password.
       if (membership === undefined) throw new InvalidCredentialsError();
       await show({ tenantId: membership.tenantId });
-      return this.openSession(db, { userId: user.id, ...membership }, uuidv7());
+      return this.openSession(db, { userId: user.id, ...membership });
     });
   }
 
@@ -148,11 +143,8 @@ export class AuthService {
     return { ...user, tenantId, role };
   }
 
-  private async openSession(
-    db: Drizzle,
-    principal: { userId: string; tenantId: string; role: Role },
-    familyId: string,
-  ): Promise<Session> {
+  /** Tokens for a principal, in a transaction that acts for the tenant. A new log-in begins a family of its own. */
+  async openSession(db: Drizzle, principal: Principal, familyId: string = uuidv7()): Promise<Session> {
     const { token, hash: tokenHash, expiresAt } = this.tokens.makeRefreshToken();
     const { tenantId, userId, role } = principal;
     await db

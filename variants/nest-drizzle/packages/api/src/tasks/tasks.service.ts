@@ -9,9 +9,10 @@ import { VersionConflictError } from '../common/errors/version-conflict.error.js
 import { decodeCursor } from '../common/pagination/cursor.js';
 import { type Page, toPage } from '../common/pagination/page.js';
 import { OutboxService } from '../events/outbox.service.js';
+import { MemberNotFoundError } from '../members/members.errors.js';
 import { ProjectNotFoundError } from '../projects/projects.errors.js';
 import { ProjectsService } from '../projects/projects.service.js';
-import { MemberNotFoundError, TaskNotFoundError } from './tasks.errors.js';
+import { TaskNotFoundError } from './tasks.errors.js';
 
 type Row = typeof tasks.$inferSelect;
 

@@ -21,6 +21,7 @@ const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' });
 
 /** What log-in has been given: the policies below let it see the one row that belongs to that, and no other. */
 const loginEmail = sql`(SELECT nullif(current_setting('app.login_email', true), ''))`;
+const invitationHash = sql`(SELECT decode(nullif(current_setting('app.invitation_hash', true), ''), 'hex'))`;
 const refreshHash = sql`(SELECT decode(nullif(current_setting('app.refresh_hash', true), ''), 'hex'))`;
 
 export const roleEnum = pgEnum('role', ROLES);
@@ -148,5 +149,28 @@ export const refreshTokens = pgTable(
       foreignColumns: [memberships.tenantId, memberships.userId],
     }).onDelete('cascade'),
     ...tenantPolicies('refresh_tokens', table.tenantId, sql`${table.hash} = ${refreshHash}`),
+  ],
+).enableRLS();
+
+/** Invitations to a tenant. Whoever has the token may accept, once. */
+export const invitations = pgTable(
+  'invitations',
+  {
+    tenantId: uuid('tenant_id')
+      .notNull()
+      .references(() => tenants.id),
+    id: uuid('id').notNull(),
+    email: text('email').notNull(),
+    role: roleEnum('role').notNull(),
+    /** SHA-256 of the token. */
+    hash: bytea('hash').notNull(),
+    expiresAt: timestamp('expires_at', { withTimezone: true, precision: 3 }).notNull(),
+    acceptedAt: timestamp('accepted_at', { withTimezone: true, precision: 3 }),
+    createdAt: timestamps.createdAt,
+  },
+  (table) => [
+    primaryKey({ name: 'invitations_pkey', columns: [table.tenantId, table.id] }),
+    uniqueIndex('invitations_hash_key').on(table.hash),
+    ...tenantPolicies('invitations', table.tenantId, sql`${table.hash} = ${invitationHash}`),
   ],
 ).enableRLS();

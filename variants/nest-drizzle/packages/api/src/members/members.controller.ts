@@ -1,0 +1,127 @@
+import {
+  type AcceptInvitation,
+  acceptInvitation,
+  type CreateInvitation,
+  createInvitation,
+  type Invitation,
+  invitation,
+  type Member,
+  member,
+  memberPage,
+  pageQuery,
+  type Session,
+  session,
+  type UpdateMember,
+  updateMember,
+} from '@app/shared';
+import {
+  Body,
+  Controller,
+  Delete,
+  Get,
+  Header,
+  HttpCode,
+  HttpStatus,
+  Param,
+  Patch,
+  Post,
+  Query,
+  SerializeOptions,
+} from '@nestjs/common';
+import {
+  ApiBearerAuth,
+  ApiCreatedResponse,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiTags,
+} from '@nestjs/swagger';
+import { z } from 'zod';
+import { CurrentPrincipal, Needs, Public } from '../auth/access.guard.js';
+import type { Principal } from '../auth/tokens.service.js';
+import { ApiProblems } from '../common/errors/api-problems.decorator.js';
+import type { Page } from '../common/pagination/page.js';
+import { InvitationsService } from './invitations.service.js';
+import { MembersService } from './members.service.js';
+
+const uuid = z.uuid();
+
+@ApiTags('members')
+@Controller()
+export class MembersController {
+  constructor(
+    private readonly members: MembersService,
+    private readonly invitations: InvitationsService,
+  ) {}
+
+  @Get('members')
+  @ApiBearerAuth()
+  @ApiOperation({ summary: 'List the members of the tenant' })
+  @ApiOkResponse({ standardSchema: memberPage })
+  @ApiProblems(400, 401)
+  @SerializeOptions({ schema: memberPage })
+  async list(@Query({ schema: pageQuery }) query: z.output<typeof pageQuery>): Promise<Page<Member>> {
+    return this.members.list(query);
+  }
+
+  @Patch('members/:userId')
+  @Needs('admin')
+  @ApiBearerAuth()
+  @ApiOperation({
+    summary: 'Give a member another role',
+    description: 'For admins; only owners make owners.',
+  })
+  @ApiOkResponse({ standardSchema: member })
+  @ApiProblems(400, 401, 403, 404, 409, 413, 415)
+  @SerializeOptions({ schema: member })
+  async setRole(
+    @CurrentPrincipal() principal: Principal,
+    @Param('userId', { schema: uuid }) userId: string,
+    @Body({ schema: updateMember }) body: UpdateMember,
+  ): Promise<Member> {
+    return this.members.setRole(principal, userId, body.role);
+  }
+
+  @Delete('members/:userId')
+  @HttpCode(HttpStatus.NO_CONTENT)
+  @ApiBearerAuth()
+  @ApiOperation({ summary: 'Take a member out of the tenant', description: 'For admins, and for oneself.' })
+  @ApiNoContentResponse()
+  @ApiProblems(400, 401, 403, 404, 409)
+  async remove(
+    @CurrentPrincipal() principal: Principal,
+    @Param('userId', { schema: uuid }) userId: string,
+  ): Promise<void> {
+    await this.members.remove(principal, userId);
+  }
+
+  @Post('invitations')
+  @Needs('admin')
+  @Header('cache-control', 'no-store')
+  @ApiBearerAuth()
+  @ApiOperation({
+    summary: 'Invite somebody to the tenant',
+    description: 'For admins. The token is shown once.',
+  })
+  @ApiCreatedResponse({ standardSchema: invitation })
+  @ApiProblems(400, 401, 403, 413, 415)
+  @SerializeOptions({ schema: invitation })
+  async invite(
+    @CurrentPrincipal() principal: Principal,
+    @Body({ schema: createInvitation }) body: CreateInvitation,
+  ): Promise<Invitation> {
+    return this.invitations.create(principal, body);
+  }
+
+  @Public()
+  @Post('auth/accept-invitation')
+  @HttpCode(HttpStatus.OK)
+  @Header('cache-control', 'no-store')
+  @ApiOperation({ summary: 'Become a member, with a new account or the one of the address' })
+  @ApiOkResponse({ standardSchema: session })
+  @ApiProblems(400, 401, 404, 409, 413, 415)
+  @SerializeOptions({ schema: session })
+  async accept(@Body({ schema: acceptInvitation }) body: AcceptInvitation): Promise<Session> {
+    return this.invitations.accept(body);
+  }
+}
