@@ -113,7 +113,9 @@ def idle_memory(service: Path) -> float:
     port = _free_port()
     serve = ["node", "scripts/services.mjs", "--ephemeral", "--", "sh", "-c"]
     start = json.loads((service / "package.json").read_text())["scripts"]["start"]
-    with _started(service, [*serve, f"npm run -s db:migrate && {start}"], {"PORT": str(port), "HOST": "127.0.0.1"}):
+    with _started(
+        service, [*serve, f"npm run -s db:migrate && exec {start}"], {"PORT": str(port), "HOST": "127.0.0.1"}
+    ):
         _wait_until_ready(port)
         time.sleep(_IDLE_SECONDS)
         return _resident(next(_listeners(service)))
