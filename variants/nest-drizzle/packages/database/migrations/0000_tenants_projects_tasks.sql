@@ -74,7 +74,6 @@ CREATE TABLE "idempotency_keys" (
   "tenant_id" uuid NOT NULL,
   "key" text NOT NULL,
   "fingerprint" "bytea" NOT NULL,
-  "status" smallint NOT NULL,
   "response" json NOT NULL,
   "created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
   CONSTRAINT "idempotency_keys_pkey" PRIMARY KEY("tenant_id","key")

@@ -1,9 +1,30 @@
 import { type ProjectExport, projectExport } from '@app/shared';
-import { Controller, Get, HttpCode, HttpStatus, Param, Post, Res, SerializeOptions } from '@nestjs/common';
-import { ApiAcceptedResponse, ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import {
+  Controller,
+  Get,
+  HttpCode,
+  HttpStatus,
+  Param,
+  Post,
+  Res,
+  SerializeOptions,
+  UseInterceptors,
+} from '@nestjs/common';
+import {
+  ApiAcceptedResponse,
+  ApiBearerAuth,
+  ApiHeader,
+  ApiOkResponse,
+  ApiOperation,
+  ApiTags,
+} from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { ApiProblems } from '../common/errors/api-problems.decorator.js';
+import {
+  IDEMPOTENCY_KEY_HEADER,
+  IdempotencyInterceptor,
+} from '../common/idempotency/idempotency.interceptor.js';
 import { ExportsService } from './exports.service.js';
 
 const uuid = z.uuid();
@@ -16,12 +37,14 @@ export class ExportsController {
 
   @Post('projects/:projectId/exports')
   @HttpCode(HttpStatus.ACCEPTED)
+  @UseInterceptors(IdempotencyInterceptor)
+  @ApiHeader(IDEMPOTENCY_KEY_HEADER)
   @ApiOperation({
     summary: 'Ask for an export of a project',
     description: 'A job makes it; Location says where it will be.',
   })
   @ApiAcceptedResponse({ standardSchema: projectExport })
-  @ApiProblems(400, 401, 404)
+  @ApiProblems(400, 401, 404, 422)
   @SerializeOptions({ schema: projectExport })
   async request(
     @Param('projectId', { schema: uuid }) projectId: string,

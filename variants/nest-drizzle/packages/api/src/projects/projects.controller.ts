@@ -23,6 +23,7 @@ import {
   Query,
   Res,
   SerializeOptions,
+  UseInterceptors,
 } from '@nestjs/common';
 import {
   ApiBearerAuth,
@@ -39,6 +40,10 @@ import { Needs } from '../auth/access.guard.js';
 import { ApiProblems } from '../common/errors/api-problems.decorator.js';
 import { etag, requiredVersion } from '../common/http/etag.js';
 import { ETAG_HEADER, IF_MATCH } from '../common/http/etag-openapi.js';
+import {
+  IDEMPOTENCY_KEY_HEADER,
+  IdempotencyInterceptor,
+} from '../common/idempotency/idempotency.interceptor.js';
 import type { Page } from '../common/pagination/page.js';
 import { ProjectsService } from './projects.service.js';
 
@@ -51,9 +56,11 @@ export class ProjectsController {
   constructor(private readonly projects: ProjectsService) {}
 
   @Post()
+  @UseInterceptors(IdempotencyInterceptor)
+  @ApiHeader(IDEMPOTENCY_KEY_HEADER)
   @ApiOperation({ summary: 'Create a project' })
   @ApiCreatedResponse({ standardSchema: project, headers: ETAG_HEADER })
-  @ApiProblems(400, 401, 409, 413, 415)
+  @ApiProblems(400, 401, 409, 413, 415, 422)
   @SerializeOptions({ schema: project })
   async create(
     @Body({ schema: createProject }) body: CreateProject,

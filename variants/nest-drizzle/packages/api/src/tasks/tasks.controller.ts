@@ -23,6 +23,7 @@ import {
   Query,
   Res,
   SerializeOptions,
+  UseInterceptors,
 } from '@nestjs/common';
 import {
   ApiBearerAuth,
@@ -38,6 +39,10 @@ import { z } from 'zod';
 import { ApiProblems } from '../common/errors/api-problems.decorator.js';
 import { etag, requiredVersion } from '../common/http/etag.js';
 import { ETAG_HEADER, IF_MATCH } from '../common/http/etag-openapi.js';
+import {
+  IDEMPOTENCY_KEY_HEADER,
+  IdempotencyInterceptor,
+} from '../common/idempotency/idempotency.interceptor.js';
 import type { Page } from '../common/pagination/page.js';
 import { TasksService } from './tasks.service.js';
 
@@ -50,9 +55,11 @@ export class TasksController {
   constructor(private readonly tasks: TasksService) {}
 
   @Post()
+  @UseInterceptors(IdempotencyInterceptor)
+  @ApiHeader(IDEMPOTENCY_KEY_HEADER)
   @ApiOperation({ summary: 'Create a task in a project' })
   @ApiCreatedResponse({ standardSchema: task, headers: ETAG_HEADER })
-  @ApiProblems(400, 401, 404, 413, 415)
+  @ApiProblems(400, 401, 404, 413, 415, 422)
   @SerializeOptions({ schema: task })
   async create(
     @Body({ schema: createTask }) body: CreateTask,

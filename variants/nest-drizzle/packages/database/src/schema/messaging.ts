@@ -7,7 +7,6 @@ import {
   pgPolicy,
   pgTable,
   primaryKey,
-  smallint,
   text,
   timestamp,
   uuid,
@@ -65,7 +64,6 @@ export const idempotencyKeys = pgTable(
     key: text('key').notNull(),
     /** SHA-256 of what was asked; the same key with another request is refused. */
     fingerprint: bytea('fingerprint').notNull(),
-    status: smallint('status').notNull(),
     /** `json` and not `jsonb`: a replay is the first answer to the byte. */
     response: json('response').notNull(),
     createdAt: timestamp('created_at', { withTimezone: true, precision: 3 }).notNull().defaultNow(),

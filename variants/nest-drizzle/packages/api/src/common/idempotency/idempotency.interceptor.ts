@@ -1,0 +1,74 @@
+import { idempotencyKeys } from '@app/database';
+import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
+import { eq } from 'drizzle-orm';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { from, lastValueFrom, type Observable } from 'rxjs';
+import { DatabaseService } from '../database/database.service.js';
+import { DomainError, type Json } from '../errors/domain-error.js';
+import { violatedConstraint } from '../errors/postgres-errors.js';
+import { fingerprint } from './fingerprint.js';
+import { IDEMPOTENCY_KEY_PATTERN, readIdempotencyKey } from './idempotency-key.js';
+
+/** How the OpenAPI document describes the header field. */
+export const IDEMPOTENCY_KEY_HEADER = {
+  name: 'Idempotency-Key',
+  required: false,
+  description:
+    'unique to this request, e.g. a UUID: a repetition is answered like the first; kept for 24 hours',
+  schema: { type: 'string' as const, pattern: IDEMPOTENCY_KEY_PATTERN },
+};
+
+/**
+ * Answers a repeated request like the first (draft-ietf-httpapi-idempotency-key-header). The answer is stored in the
+ * transaction of the request's effect, so that neither exists without the other; a request that fails stores nothing.
+ */
+@Injectable()
+export class IdempotencyInterceptor implements NestInterceptor {
+  constructor(private readonly db: DatabaseService) {}
+
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const http = context.switchToHttp();
+    const request = http.getRequest<FastifyRequest>();
+    const header = request.headers['idempotency-key'];
+    const key = readIdempotencyKey(Array.isArray(header) ? header.join() : header);
+    if (key === undefined) return next.handle();
+
+    const print = fingerprint({
+      method: request.method,
+      path: request.url,
+      body: (request.body ?? null) as Json,
+    });
+    const run = () =>
+      this.run(key, print, () => lastValueFrom(next.handle()), http.getResponse<FastifyReply>());
+    return from(
+      run().catch((error: unknown) => {
+        // The same key at the same moment: one was first, and this one answers like it.
+        if (violatedConstraint(error) === 'idempotency_keys_pkey') return run();
+        throw error;
+      }),
+    );
+  }
+
+  private run(
+    key: string,
+    print: Buffer,
+    handle: () => Promise<unknown>,
+    reply: FastifyReply,
+  ): Promise<unknown> {
+    return this.db.transaction(async () => {
+      const [known] = await this.db.select().from(idempotencyKeys).where(eq(idempotencyKeys.key, key));
+      if (known !== undefined) {
+        if (!known.fingerprint.equals(print)) {
+          const words = 'This Idempotency-Key was used for another request. Use a new key.';
+          throw new DomainError(words, 'IDEMPOTENCY_KEY_REUSED', { key });
+        }
+        reply.header('idempotency-replayed', 'true');
+        return known.response;
+      }
+      const response = await handle();
+      const row = { tenantId: this.db.tenantId, key, fingerprint: print, response };
+      await this.db.insert(idempotencyKeys).values(row);
+      return response;
+    });
+  }
+}
