@@ -52,7 +52,7 @@ const round = (value: number, digits = 0) => Number(value.toFixed(digits));
 async function serve(file: string, env: Record<string, string>) {
   const child: ChildProcess = fork(here(file), {
     execArgv:
-      file === './bare.ts' ? [] : ['--max-semi-space-size=8', '--import', here('../dist/instrumentation.js')],
+      file === './bare.ts' ? [] : ['--max-semi-space-size=4', '--import', here('../dist/instrumentation.js')],
     env: {
       ...process.env,
       NODE_ENV: 'test',
