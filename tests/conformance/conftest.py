@@ -39,24 +39,29 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leaves out what does not apply to a variant (the table says so), and notes what each test is part of."""
-    kept, left_out = [], []
-    for item in items:
-        marker = item.get_closest_marker("check")
-        parameters = getattr(getattr(item, "callspec", None), "params", {})
-        driver: Driver | None = parameters.get("driver")
-        owner = item.get_closest_marker("of")
-        if driver is not None and (
-            (marker is not None and marker.args[0] not in driver.checks)
-            or (owner is not None and owner.args[0] != driver.variant)
-        ):
-            left_out.append(item)
-            continue
-        if marker is not None:
-            variant = driver.variant if driver else parameters.get("service", "")
-            item.user_properties.append(("check", (marker.args[0], variant)))
-        kept.append(item)
-    items[:] = kept
+    left_out = [item for item in items if not _applies(item)]
+    items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=left_out)
+    for item in items:
+        driver = _driver_of(item)
+        marker = item.get_closest_marker("check")
+        if marker and driver:
+            item.user_properties.append(("check", (marker.args[0], driver.variant)))
+
+
+def _applies(item: pytest.Item) -> bool:
+    driver = _driver_of(item)
+    if driver is None:
+        return True
+    check, owner = item.get_closest_marker("check"), item.get_closest_marker("of")
+    return (check is None or check.args[0] in driver.checks) and (owner is None or owner.args[0] == driver.variant)
+
+
+def _driver_of(item: pytest.Item) -> Driver | None:
+    """The driver of the variant that a test runs against; None for a test of something else."""
+    return (
+        item.callspec.params.get("driver") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -57,7 +57,17 @@ class Workshop:
         result = subprocess.run(
             [
                 sys.executable,
-                *("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"--junit-xml={self._report}"),
+                *(
+                    "-m",
+                    "pytest",
+                    "-q",
+                    "-x",
+                    "-p",
+                    "no:cacheprovider",
+                    f"--junit-xml={self._report}",
+                    "-k",
+                    mutant.variant,
+                ),
                 f"tests/conformance/{mutant.test}",
             ],
             cwd=ROOT,
