@@ -59,9 +59,9 @@ def _applies(item: pytest.Item) -> bool:
 
 def _driver_of(item: pytest.Item) -> Driver | None:
     """The driver of the variant that a test runs against; None for a test of something else."""
-    return (
-        item.callspec.params.get("driver") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
-    )
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    driver: Driver | None = parameters.get("driver")
+    return driver
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
