@@ -49,6 +49,12 @@ describe('a scope', () => {
     expect(await tenants.run(a, () => tenants.run(a, projectIds))).toEqual([a.projectId]);
   });
 
+  it('takes nothing for a tenant that is no UUID', async () => {
+    for (const tenantId of ['', "x'; RESET ROLE; --", `${a.tenantId} `, a.tenantId.toUpperCase()]) {
+      await expect(tenants.run({ tenantId }, projectIds)).rejects.toThrow(TypeError);
+    }
+  });
+
   it('lasts over everything that was begun in it, and no longer', async () => {
     const later = tenants.run(a, async () => {
       await new Promise((resolve) => setTimeout(resolve, 20));
