@@ -11,6 +11,8 @@ export interface Principal {
   readonly userId: string;
   readonly tenantId: string;
   readonly role: Role;
+  /** When the token ends that says so, in milliseconds since 1970. */
+  readonly expiresAt?: number;
 }
 
 /** The claims of an access token, beside the registered ones. */
