@@ -51,8 +51,7 @@ const round = (value: number, digits = 0) => Number(value.toFixed(digits));
 /** Starts a server of this folder, and resolves when it listens. */
 async function serve(file: string, env: Record<string, string>) {
   const child: ChildProcess = fork(here(file), {
-    execArgv:
-      file === './bare.ts' ? [] : ['--max-semi-space-size=4', '--import', here('../dist/instrumentation.js')],
+    execArgv: file === './bare.ts' ? [] : ['--expose-gc', '--import', here('../dist/instrumentation.js')],
     env: {
       ...process.env,
       NODE_ENV: 'test',
