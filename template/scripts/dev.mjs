@@ -13,6 +13,7 @@
  *       "watch":    the same in watch mode: it takes longer for its first result, so the service does not wait for it
  *       "prepare":  run once before the service starts: migrations and seed data
  *       "start":    the service
+ *       "preload":  the file whose modules it loads while the database is being prepared
  *       "examples": commands to show, in which {url} stands for the service's address
  *     }
  */
@@ -35,6 +36,7 @@ import { startServices } from './services.mjs';
 const GRACE_MS = 10_000;
 // How long the watching compiler leaves the processor to the service that starts, at most.
 const HEAD_START_MS = 3_000;
+const GATE = './scripts/services/gate.mjs';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 process.chdir(root);
 
@@ -86,7 +88,7 @@ function reportNewKeys(example, own) {
 }
 
 /**
- * @returns {{ name: string, compile: string[], watch: string[], prepare: string[], start: string[], examples?: string[], folders: string[] }}
+ * @returns {{ name: string, compile: string[], watch: string[], prepare: string[], start: string[], preload?: string, examples?: string[], folders: string[] }}
  */
 function readManifest() {
   const { name, dev, workspaces = ['.'] } = JSON.parse(readFileSync('package.json', 'utf8'));
@@ -275,9 +277,40 @@ class App {
     return Math.max(...written) >= this.#startedAt;
   }
 
+  /**
+   * Starts the service as far as it can go without the database: it loads the modules of a file, and waits.
+   *
+   * @param {string} preload
+   * @param {Record<string, string>} env
+   */
+  load(preload, env) {
+    const args = this.args.toSpliced(-1, 0, '--import', GATE);
+    this.#spawn(args, ['inherit', 'inherit', 'inherit', 'ipc'], { ...env, DEV_PRELOAD: preload });
+  }
+
+  /**
+   * Lets the service begin, or starts it.
+   *
+   * @param {Record<string, string>} env
+   */
+  begin(env) {
+    this.env = env;
+    if (this.#current) this.#current.child.send?.('begin');
+    else this.start();
+  }
+
   start() {
+    this.#spawn(this.args, 'inherit', this.env);
+  }
+
+  /**
+   * @param {string[]} args
+   * @param {import('node:child_process').StdioOptions} stdio
+   * @param {Record<string, string> | undefined} env
+   */
+  #spawn(args, stdio, env) {
     this.#startedAt = Date.now();
-    const current = this.programs.start(this.args, 'inherit', this.env);
+    const current = this.programs.start(args, stdio, env);
     this.#current = current;
     void current.ended.then(() => {
       if (this.#current !== current) return; // it was told to end
@@ -358,7 +391,7 @@ async function develop(interrupted) {
   if (existsSync('.env')) process.loadEnvFile('.env'); // what the environment has already wins
   process.env.NODE_ENV ??= 'development';
   process.env.HOST ??= '127.0.0.1';
-  const { name, compile, watch, prepare, start, folders, examples = [] } = readManifest();
+  const { name, compile, watch, prepare, start, preload, folders, examples = [] } = readManifest();
   const port = readPort();
   process.env.PORT = `${port}`;
   await assertPortIsFree(port, process.env.HOST);
@@ -402,13 +435,13 @@ async function develop(interrupted) {
     if (isWatching) await watchSources();
     if (interrupted.aborted) return;
     const preparation = programs.start(prepare, 'inherit', services.env);
+    if (preload) app.load(preload, services.env);
     await preparation.ended;
     if (interrupted.aborted) return;
     if (preparation.child.exitCode !== 0) {
       throw new LauncherError(`The database could not be prepared by: node ${prepare.join(' ')}`);
     }
-    app.env = services.env;
-    app.start();
+    app.begin(services.env);
     const host = /^(0\.0\.0\.0|::)$/.test(process.env.HOST ?? '') ? '127.0.0.1' : process.env.HOST;
     const url = `http://${host?.includes(':') ? `[${host}]` : host}:${port}`;
     const ready = app.isReady(url);

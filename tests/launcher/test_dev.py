@@ -45,9 +45,20 @@ const server = createServer((request, response) => {
   response.end(JSON.stringify({ greeting, pid: process.pid, DATABASE_URL, NODE_ENV, HOST, LOOK }));
 });
 server.listen(Number(PORT), HOST);
+console.log('begun');
 process.on('SIGTERM', () => server.close(() => console.log('drained')));
 """
+# What takes time to load; it tells the preparation, which may wait for it.
+LOAD = """
+import { writeFileSync } from 'node:fs';
+
+writeFileSync('loaded', '');
+"""
 PREPARE = """
+import { existsSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
+
+while (process.env.WAIT_UNTIL_LOADED && !existsSync('loaded')) await setTimeout(10);
 if (!process.env.MIGRATION_DATABASE_URL) throw new Error('no owner');
 console.log('prepared');
 """
@@ -56,6 +67,7 @@ DEV = {
     "watch": ["node_modules/typescript/bin/tsc", "--watch", "--preserveWatchOutput"],
     "prepare": ["dist/prepare.js"],
     "start": ["dist/main.js"],
+    "preload": "dist/load.js",
     "examples": ["curl {url}/", "curl -X POST {url}/tickets"],
 }
 
@@ -128,6 +140,7 @@ def furnish(service: Service) -> Service:
     service.configure(dev=DEV)
     service.write("tsconfig.json", json.dumps(TSCONFIG))
     service.write("src/main.ts", MAIN)
+    service.write("src/load.ts", LOAD)
     service.write("src/prepare.ts", PREPARE)
     return service
 
@@ -269,6 +282,15 @@ class TestLoop:
         app.write("src/main.ts", MAIN.replace("first", "second"))
         wait_for(loop.greets("second"))
         assert loop.end() == 0
+
+    def test_loads_the_service_while_the_database_is_prepared_and_begins_after_that(
+        self, app: Service, port: int
+    ) -> None:
+        loop = Loop(app, port, WAIT_UNTIL_LOADED="yes")
+        loop.expect("is ready after")
+        assert loop.end() == 0
+        told = [line.strip() for line in loop.lines]
+        assert told.index("prepared") < told.index("begun")
 
     def test_uses_the_last_build_at_once_where_nothing_has_changed(self, app: Service, port: int) -> None:
         loop = Loop(app, port)
