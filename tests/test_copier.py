@@ -98,8 +98,8 @@ def age(template: Path) -> None:
     variant = template / "variants" / VARIANT
     etag = template / "template" / "nest" / "src" / "common" / "http" / "etag.ts"
     etag.write_text("// An older first line.\n" + etag.read_text())
-    main = variant / "src" / "main.ts"
-    main.write_text("// An older first line.\n" + main.read_text())
+    module = variant / "src" / "app.module.ts"
+    module.write_text("// An older first line.\n" + module.read_text())
     security = template / "template" / "SECURITY.md"
     security.write_text(security.read_text() + "\nAn older last line.\n")
     (variant / "src" / "retired.ts").write_text("export const retired = true;\n")
@@ -166,7 +166,7 @@ def test_a_bad_answer_is_explained_and_leaves_no_folder(published: Published, tm
 
 def test_an_update_brings_what_the_template_has_learnt(published: Published, service: Path) -> None:
     result = update(service)
-    assert "older" not in (service / "src" / "main.ts").read_text()
+    assert "older" not in (service / "src" / "app.module.ts").read_text()
     assert "An older last line." not in (service / "SECURITY.md").read_text()
     assert (service / ".nvmrc").is_file()
     assert not (service / "src" / "retired.ts").exists()
@@ -203,12 +203,12 @@ def test_an_update_does_not_bring_back_what_the_user_has_deleted(service: Path) 
 
 
 def test_an_update_shows_a_conflict_where_both_changed_the_same_line(service: Path) -> None:
-    edit(service / "src" / "main.ts", "// An older first line.", "// Our first line.")
+    edit(service / "src" / "app.module.ts", "// An older first line.", "// Our first line.")
     commit(service, "Ours")
     update(service)
-    text = (service / "src" / "main.ts").read_text()
+    text = (service / "src" / "app.module.ts").read_text()
     assert re.search(r"(?s)<<<<<<< before updating\n// Our first line\.\n.*=======\n.*>>>>>>> after updating", text)
-    assert "UU src/main.ts" in git(service, "status", "--porcelain")
+    assert "UU src/app.module.ts" in git(service, "status", "--porcelain")
 
 
 def test_an_update_with_another_answer_exchanges_what_it_brings(service: Path) -> None:
@@ -243,7 +243,7 @@ def test_a_render_of_the_previous_commit_is_updated_with_the_users_work_in_place
     service = tmp_path / "service"
     assert copier("copy", "--defaults", "--vcs-ref=HEAD", str(work), str(service), folder=tmp_path).returncode == 0
     git(service, "init", "--quiet", "--initial-branch=main")
-    for name in ("README.md", "src/main.ts"):
+    for name in ("README.md", "src/app.module.ts"):
         (service / name).write_text((service / name).read_text() + "// our last line\n")
     commit(service, "Start from Plinth, with an edit")
 
@@ -254,5 +254,5 @@ def test_a_render_of_the_previous_commit_is_updated_with_the_users_work_in_place
     present = commit(work, "The working tree") if git(work, "status", "--porcelain") else git(work, "rev-parse", "HEAD")
     update(service, "--vcs-ref=HEAD")
     assert present.startswith(answers(service)["_commit"])
-    for name in ("README.md", "src/main.ts"):
+    for name in ("README.md", "src/app.module.ts"):
         assert "// our last line\n" in (service / name).read_text()

@@ -329,13 +329,13 @@ def test_render_follows_what_comes_and_goes_and_leaves_the_users_own(checkout: P
 
 
 def test_render_watches_and_renders_again(checkout: Path, terminal: Open) -> None:
-    file = checkout / "variants" / VARIANTS[0] / "src" / "main.ts"
+    file = checkout / "variants" / VARIANTS[0] / "src" / "app.module.ts"
     screen = terminal("make", "render", f"VARIANT={VARIANTS[0]}", "WATCH=1", folder=checkout)
     screen.wait_for("Watching")
     time.sleep(1)  # until the watch is in place
     file.write_text(file.read_text() + "// a change\n")
-    screen.wait_for(f"{VARIANTS[0]}/src/main.ts\r\n  {VARIANTS[0]}/src/main.ts")
-    assert (checkout / ".render" / VARIANTS[0] / "src" / "main.ts").read_text().endswith("// a change\n")
+    screen.wait_for(f"{VARIANTS[0]}/src/app.module.ts\r\n  {VARIANTS[0]}/src/app.module.ts")
+    assert (checkout / ".render" / VARIANTS[0] / "src" / "app.module.ts").read_text().endswith("// a change\n")
     screen.type("\x03")
     screen.end()
     assert "Traceback" not in screen.text
