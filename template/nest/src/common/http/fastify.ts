@@ -4,6 +4,7 @@ import { trace } from '@opentelemetry/api';
 import { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { DomainError } from '../errors/domain-error.js';
+import { requestContext } from '../logging/logger.js';
 import { requestDuration } from '../telemetry/metrics.js';
 import { Drain } from './drain.js';
 import { answerParserError, answerRouterError } from './early-errors.js';
@@ -26,7 +27,9 @@ export function createFastifyAdapter(settings: HttpSettings, logger: Logger): Fa
   const adapter = new FastifyAdapter({
     loggerInstance: logger,
     // One line per request is written by `observeRequest`; Fastify would write two.
-    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
+    logController: new LogController({ disableRequestLogging: true }),
+    // A logger for each request is not needed: `requestContext` knows the id.
+    childLoggerFactory: () => logger,
     genReqId: requestId,
     requestIdHeader: false,
     bodyLimit: settings.BODY_LIMIT_BYTES,
@@ -55,7 +58,7 @@ export async function configureHttp(app: NestFastifyApplication, settings: HttpS
     reply.header('x-request-id', request.id);
     if (drain.draining) reply.header('connection', 'close');
     answerInTime(reply, settings.REQUEST_TIMEOUT_MS);
-    done();
+    requestContext.run({ requestId: request.id }, done);
   });
   app.useSecurityHeaders({
     contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
@@ -90,7 +93,8 @@ export async function configureHttp(app: NestFastifyApplication, settings: HttpS
     (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void) => {
       try {
         assertJsonDepth(request.body);
-        done();
+        // Again: a body arrives in events of the socket, which know nothing of the request.
+        requestContext.run({ requestId: request.id }, done);
       } catch (error) {
         done(error as Error);
       }
@@ -127,6 +131,7 @@ function observeRequest(request: FastifyRequest, reply: FastifyReply, done: () =
   const level = status >= 500 ? 'error' : ALWAYS_ANSWERED.test(request.url) ? 'debug' : 'info';
   request.log[level](
     {
+      requestId: request.id,
       method: request.method,
       path: request.url.split('?', 1)[0],
       route,

@@ -1,10 +1,14 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { trace } from '@opentelemetry/api';
 import { type Logger, pino } from 'pino';
 
 /** Members that never reach the log, whether they stand in a logged object or in a member of one. */
 const SECRETS = ['authorization', 'cookie', 'set-cookie', 'password', 'token', 'secret', 'email'];
 
-/** The service's logger: JSON lines with the ids of the trace that is running, readable text in development. */
+/** The request that is being served: every line that is written meanwhile carries its id. */
+export const requestContext = new AsyncLocalStorage<{ readonly requestId: string }>();
+
+/** The service's logger: JSON lines with the ids of the request and the trace that are running, readable text in development. */
 export function createLogger(config: { readonly LOG_LEVEL: string; readonly NODE_ENV: string }): Logger {
   return pino({
     level: config.LOG_LEVEL,
@@ -14,7 +18,10 @@ export function createLogger(config: { readonly LOG_LEVEL: string; readonly NODE
     },
     mixin: () => {
       const span = trace.getActiveSpan()?.spanContext();
-      return span === undefined ? {} : { traceId: span.traceId, spanId: span.spanId };
+      return {
+        ...requestContext.getStore(),
+        ...(span !== undefined && { traceId: span.traceId, spanId: span.spanId }),
+      };
     },
     ...(config.NODE_ENV === 'development' &&
       isInstalled('pino-pretty') && {
