@@ -41,8 +41,14 @@ def having(pattern: str, *files: str) -> list[str]:
 
 def test_no_file_names_a_package_registry() -> None:
     # Whoever uses a mirror has set it up for npm and pip, and this repository must not go past it.
-    hosts = ["registry.npmjs.org", "registry.yarnpkg.com", "pypi.org", "files.pythonhosted.org"]
-    assert having("|".join(map(re.escape, hosts)), ".", f":!{Path(__file__).relative_to(ROOT)}") == []
+    # Written apart, or this file would be the one that names them.
+    hosts = [
+        ("registry", "npmjs", "org"),
+        ("registry", "yarnpkg", "com"),
+        ("pypi", "org"),
+        ("files", "pythonhosted", "org"),
+    ]
+    assert having("|".join(re.escape(".".join(parts)) for parts in hosts)) == []
 
 
 def test_lockfiles_do_not_say_where_packages_come_from() -> None:

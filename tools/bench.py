@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -24,6 +23,7 @@ import httpx
 
 from tools import ROOT, ToolError
 from tools.install import install
+from tools.ports import free_port
 from tools.render import render
 from tools.toolchain import environment
 
@@ -101,7 +101,7 @@ def markdown(variant: str, results: dict[str, Any]) -> str:
 
 def time_to_first_answer(service: Path) -> float:
     """Seconds from `npm run dev` to the first 200 of /health/ready."""
-    port = _free_port()
+    port = free_port()
     began = time.monotonic()
     with _started(service, ["npm", "run", "--silent", "dev"], {"PORT": str(port)}):
         _wait_until_ready(port)
@@ -110,7 +110,7 @@ def time_to_first_answer(service: Path) -> float:
 
 def idle_memory(service: Path) -> float:
     """Resident memory of the production process in MiB, some seconds after it became ready."""
-    port = _free_port()
+    port = free_port()
     serve = ["node", "scripts/services.mjs", "--ephemeral", "--", "sh", "-c"]
     start = json.loads((service / "package.json").read_text())["scripts"]["start"]
     with _started(
@@ -166,13 +166,6 @@ def _wait_until_ready(port: int) -> None:
             pass
         time.sleep(0.01)
     raise ToolError("the service did not become ready")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _run(service: Path, *command: str) -> None:

@@ -6,7 +6,6 @@ import difflib
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from copier.errors import CopierAnswersInterrupt, CopierError, DirtyLocalWarning
 
 from tools import QUESTIONS, ROOT, VARIANTS, ToolError
 from tools.install import install
+from tools.ports import free_port
 from tools.render import render
 from tools.toolchain import bin_folder, environment
 
@@ -160,23 +160,10 @@ def try_out(variant: str, data: str) -> int:
         print("Installing its packages (a minute the first time) ...", flush=True)
         install(service)
         print("Starting it with `npm run dev` ...", flush=True)
-        port = _free_port(int(stored["port"]))
+        port = free_port(int(stored["port"]))
         command = ["npm", "run", "--silent", "dev"]
         process = subprocess.Popen(command, cwd=service, env=environment() | {"PORT": str(port)})
         # Ctrl-C reaches the whole group: the service ends in order, and this waits for it.
         signal.signal(signal.SIGINT, lambda *_: None)
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         return process.wait()
-
-
-def _free_port(preferred: int) -> int:
-    """The port of the answers; any other where something listens on it already."""
-    for port in (preferred, 0):
-        with socket.socket() as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listener.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(listener.getsockname()[1])
-    raise ToolError("No port is free on 127.0.0.1.")

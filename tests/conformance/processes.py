@@ -7,7 +7,6 @@ import os
 import select
 import shlex
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+
+from tools.ports import free_port
 
 PATIENCE = 60.0
 """Seconds after which what should have happened has not. It bounds a failing test, and no passing one comes near it."""
@@ -30,12 +31,6 @@ def eventually(what: str, read: Callable[[], Answer | None], patience: float = P
         assert time.monotonic() < deadline, f"not within {patience:.0f} s: {what}"
         time.sleep(0.02)
     return answer
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def environment(changes: Mapping[str, str]) -> dict[str, str]:
@@ -125,6 +120,12 @@ class Service:
 
     def stop(self) -> int:
         return stop(self.process)
+
+    def hold_up(self, seconds: float) -> None:
+        """Lets the process do nothing for some time, as one that computes or gets no core."""
+        self.process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self.process.send_signal(signal.SIGCONT)
 
     def readiness(self) -> int | None:
         """The status of the readiness probe, None where nothing answers."""

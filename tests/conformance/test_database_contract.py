@@ -29,7 +29,7 @@ def test_the_running_service_uses_a_role_that_owns_nothing_and_may_do_nothing_sp
     rights = "SELECT rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication FROM pg_roles"
     assert application.execute(f"{rights} WHERE rolname = current_user".encode()).fetchone() == (False,) * 5
     for catalog, owner in {"pg_class": "relowner", "pg_namespace": "nspowner", "pg_proc": "proowner"}.items():
-        owned = f"SELECT count(*) FROM {catalog} WHERE {owner} = current_user::regrole"  # noqa: S608
+        owned = f"SELECT count(*) FROM {catalog} WHERE {owner} = current_user::regrole"  # noqa: S608 - names of the loop
         assert application.execute(owned.encode()).fetchone() == (0,)
     databases = "SELECT count(*) FROM pg_database WHERE datdba = current_user::regrole"
     assert application.execute(databases.encode()).fetchone() == (0,)

@@ -122,15 +122,19 @@ async def test_behind_a_trusted_proxy_each_client_has_its_own_budget(
 async def test_an_overloaded_process_sheds_load_and_still_answers_probes(
     driver: Driver, start_service: StartService, client: Client
 ) -> None:
-    service = start_service(MAX_EVENT_LOOP_DELAY_MS="1")
+    service = start_service(MAX_EVENT_LOOP_DELAY_MS="5")
     api = client(service)
 
+    # Held up, not flooded: how much work makes a process late is a matter of the machine.
     shed: list[httpx.Response] = []
     async with asyncio.timeout(PATIENCE):
-        while not shed:  # the delay is measured once per second
-            answers = await asyncio.gather(*(driver.create().send(api) for _ in range(200)))
-            assert {answer.status_code for answer in answers} <= {201, 503}
-            shed = [answer for answer in answers if answer.status_code == 503]
+        while not shed:
+            service.hold_up(seconds=1)
+            for _ in range(30):  # the delay is looked at once per second
+                answer = await driver.create().send(api)
+                assert answer.status_code in {201, 503}
+                shed += [answer] if answer.status_code == 503 else []
+                await asyncio.sleep(0.05)
 
     for answer in shed:
         problem(answer, 503, "OVERLOADED")

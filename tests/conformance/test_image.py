@@ -20,8 +20,9 @@ import httpx
 import pytest
 
 from tests.conformance.drivers import Driver
-from tests.conformance.processes import PATIENCE, Postgres, environment, eventually, free_port, stop
+from tests.conformance.processes import PATIENCE, Postgres, environment, eventually, stop
 from tools import toolchain
+from tools.ports import free_port
 
 pytestmark = pytest.mark.check(39)
 

@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tools.ports import free_port
+
 from .conftest import PATIENCE, MakeService, Service, wait_for
 
 TSCONFIG = {
@@ -107,7 +109,7 @@ class Loop:
         pytest.fail(f"no {pattern!r} in:\n{''.join(self.lines)}")
 
     def get(self, path: str = "/") -> dict[str, object]:
-        with urllib.request.urlopen(self.url + path, timeout=5) as response:  # noqa: S310
+        with urllib.request.urlopen(self.url + path, timeout=5) as response:  # noqa: S310 - its own service
             answer: dict[str, object] = json.load(response)
             return answer
 
@@ -130,10 +132,7 @@ class Loop:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
+    return free_port()
 
 
 def furnish(service: Service) -> Service:

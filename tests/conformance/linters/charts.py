@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import helm_python  # type: ignore[import-not-found]  # the linters' own Python has it
-from helm_python.chart import lint  # type: ignore[import-not-found]
+from helm_python.chart import lint  # type: ignore[import-not-found]  # as above
 
 
 def main(chart: str, destination: str, values: str) -> None:
