@@ -32,7 +32,7 @@ SHARED = {
 }
 OWN: dict[str, dict[str, object]] = {
     "nest-typeorm": {},
-    "nest-drizzle": {"messaging": "nats", "queues": "bullmq"},
+    "nest-drizzle": {"messaging": "nats", "queue": "bullmq"},
     "fastify-bun": {"ai_providers": ["openai", "anthropic", "google", "openai-compatible"]},
     "nest-prisma": {"google_integrations": ["tag-manager", "google-ads"]},
     "next-supabase": {"integrations": ["stripe", "openai", "anthropic"], "graphql": False},
@@ -166,7 +166,7 @@ def test_defaults_ask_nothing_and_store_what_the_variant_uses(
         ("nest-typeorm", {}, "node", ["postgres"]),
         ("nest-drizzle", {}, "node", ["postgres", "valkey", "nats"]),
         ("nest-drizzle", {"messaging": "none"}, "node", ["postgres", "valkey"]),
-        ("nest-drizzle", {"queues": "none"}, "node", ["postgres", "nats"]),
+        ("nest-drizzle", {"queue": "none"}, "node", ["postgres", "nats"]),
         ("fastify-bun", {}, "bun", ["postgres", "valkey"]),
         ("nest-prisma", {}, "node", ["postgres", "valkey"]),
         ("next-supabase", {}, "node", ["postgres", "postgrest", "valkey"]),
