@@ -1,7 +1,5 @@
 import { DomainError } from './domain-error.js';
-
-/** SQLSTATEs (PostgreSQL, appendix A) of transactions that certainly left nothing behind and may be run again. */
-const RETRYABLE = new Set(['40001', '40P01']);
+import { driverError, sqlState, violatedConstraint } from './sql-state.js';
 
 /** Errors of the socket or the pool, by Node's and pg's own words. */
 const UNREACHABLE_CODES = new Set([
@@ -14,30 +12,6 @@ const UNREACHABLE_CODES = new Set([
 ]);
 const UNREACHABLE_MESSAGE =
   /timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection error/;
-
-interface DriverError {
-  readonly code?: unknown;
-  readonly constraint?: unknown;
-  readonly message?: unknown;
-}
-
-/** The five-character SQLSTATE of an error, looked for in the error itself and in what it wraps. */
-export function sqlState(error: unknown): string | undefined {
-  const code = driverError(error)?.code;
-  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
-}
-
-/** Whether PostgreSQL rolled the transaction back for the sake of another one (serialization failure, deadlock). */
-export function isRetryable(error: unknown): boolean {
-  const state = sqlState(error);
-  return state !== undefined && RETRYABLE.has(state);
-}
-
-/** The name of the constraint that refused a row, if one did. */
-export function violatedConstraint(error: unknown): string | undefined {
-  const constraint = driverError(error)?.constraint;
-  return typeof constraint === 'string' ? constraint : undefined;
-}
 
 /**
  * What a failure of PostgreSQL means to a client, or `undefined` where it is a fault of ours.
@@ -88,14 +62,4 @@ function isUnreachable(error: unknown): boolean {
   if (driver === undefined) return false;
   if (typeof driver.code === 'string' && UNREACHABLE_CODES.has(driver.code)) return true;
   return typeof driver.message === 'string' && UNREACHABLE_MESSAGE.test(driver.message);
-}
-
-/** ORMs wrap the driver's error: TypeORM in `driverError`, Drizzle and Prisma in `cause`. */
-function driverError(error: unknown): DriverError | undefined {
-  if (typeof error !== 'object' || error === null) return undefined;
-  const { driverError: inner, cause } = error as { driverError?: unknown; cause?: unknown };
-  if (typeof inner === 'object' && inner !== null) return inner;
-  if (typeof (error as DriverError).code !== 'string' && typeof cause === 'object' && cause !== null)
-    return driverError(cause);
-  return error;
 }

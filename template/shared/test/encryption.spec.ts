@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '[[ test_api ]]';
-import { DecryptionError, Encryption, parseKeyRing } from '[[ "../src/shared/lib" if variant == "fastify-bun" else "../../src/common/crypto" ]]/encryption.js';
+import { DecryptionError, Encryption, parseKeyRing } from '../../src/[[ "shared/lib" if variant == "fastify-bun" else "common/crypto" ]]/encryption.js';
 
 const OLD = 'a1'.repeat(32);
 const NEW = 'b2'.repeat(32);

@@ -1,6 +1,6 @@
-import { expect, it } from 'vitest';
+import { expect, it } from '[[ test_api ]]';
 import { z } from 'zod';
-import { ConfigError, loadConfig } from '../../src/config/load-config.js';
+import { ConfigError, loadConfig } from '../../src/[[ config_folder ]]/load-config.js';
 
 const schema = z.object({
   NODE_ENV: z.enum(['development', 'test', 'production']).default('production'),

@@ -1,5 +1,5 @@
-import { describe, expect, it } from 'vitest';
-import { isRetryable, postgresToDomainError, sqlState } from '../../src/common/errors/postgres-errors.js';
+import { describe, expect, it } from '[[ test_api ]]';
+import { isRetryable, postgresToDomainError, sqlState } from '../../src/[[ common_folder ]]/errors/postgres-errors.js';
 
 /** An error as pg raises it, with words that a client must not see. */
 function driverError(code: string): Error {

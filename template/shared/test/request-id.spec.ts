@@ -1,5 +1,5 @@
-import { expect, it } from 'vitest';
-import { requestId } from '../../src/common/http/request-id.js';
+import { expect, it } from '[[ test_api ]]';
+import { requestId } from '../../src/[[ common_folder ]]/http/request-id.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 

@@ -1,7 +1,7 @@
-import { expect, it } from 'vitest';
-import { ValidationError } from '../../src/common/errors/domain-error.js';
-import { decodeCursor, encodeCursor } from '../../src/common/pagination/cursor.js';
-import { toPage } from '../../src/common/pagination/page.js';
+import { expect, it } from '[[ test_api ]]';
+import { ValidationError } from '../../src/[[ common_folder ]]/errors/domain-error.js';
+import { decodeCursor, encodeCursor } from '../../src/[[ common_folder ]]/pagination/cursor.js';
+import { toPage } from '../../src/[[ common_folder ]]/pagination/page.js';
 
 const PLACE = { time: new Date('2030-05-01T19:30:00.123Z'), id: '01990000-0000-7000-8000-000000000001' };
 
