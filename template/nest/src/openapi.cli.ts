@@ -7,7 +7,8 @@ import { AppModule } from './app.module.js';
 import { PLACEHOLDERS, readConfig } from './config/config.js';
 import { createOpenApiDocument } from './openapi.js';
 
-const FILE = new URL('../openapi.json', import.meta.url);
+/** Beside the root's package.json, from where npm runs scripts. */
+const FILE = 'openapi.json';
 
 /** Preview mode reads the decorators and makes no provider: no database is needed. */
 async function render(): Promise<string> {

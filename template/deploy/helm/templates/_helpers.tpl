@@ -45,3 +45,18 @@ readOnlyRootFilesystem: true
 capabilities:
   drop: [ALL]
 {{- end -}}
+
+{{/* Settings as text, and those of the Secret. */}}
+{{- define "service.env" -}}
+{{- range $name, $value := .Values.env }}
+- name: {{ $name }}
+  value: {{ $value | quote }}
+{{- end }}
+{{- range $name := list[% for name in secrets %] "[[ name ]]"[% endfor %] }}
+- name: {{ $name }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "service.secret" $ }}
+      key: {{ $name }}
+{{- end }}
+{{- end -}}
