@@ -2,14 +2,14 @@
 // @ts-check
 /**
  * The development loop: real servers, the compiler in watch mode, and the service, which restarts when a compilation
- * without errors has changed something.
+ * without errors has changed something; under Bun, which runs TypeScript as it is, when a source has changed.
  *
  *     node scripts/dev.mjs [--env-only]
  *
- * package.json says what is run, as arguments for node, and what to try then:
+ * package.json says what is run, as arguments for node or bun, and what to try then:
  *
  *     "dev": {
- *       "compile":  the compiler, once, which writes to dist/
+ *       "compile":  the compiler, once, which writes to dist/; not under Bun
  *       "watch":    the same in watch mode: it takes longer for its first result, so the service does not wait for it
  *       "prepare":  run once before the service starts: migrations and seed data
  *       "start":    the service
@@ -29,7 +29,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import util from 'node:util'; // whole: an old Node lacks some of its functions, and is told so
-import { assertRuntime, LauncherError, UsageError } from './services/errors.mjs';
+import { assertRuntime, LauncherError, packageManager, UsageError } from './services/errors.mjs';
 import { createWatchdog, whenParentEnds } from './services/processes.mjs';
 import { startServices } from './services.mjs';
 
@@ -37,6 +37,12 @@ const GRACE_MS = 10_000;
 // How long the watching compiler leaves the processor to the service that starts, at most.
 const HEAD_START_MS = 3_000;
 const GATE = './scripts/services/gate.mjs';
+const runtime = process.versions.bun ? 'bun' : 'node';
+// What the service runs from, in each of its folders, and how often that is looked at where no compiler watches it.
+const CODE = process.versions.bun
+  ? { folder: 'src', files: /\.(ts|tsx|js|mjs|cjs|json)$/ }
+  : { folder: 'dist', files: /\.(js|mjs|cjs|json)$/ };
+const LOOK_MS = 250;
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 process.chdir(root);
 
@@ -88,14 +94,14 @@ function reportNewKeys(example, own) {
 }
 
 /**
- * @returns {{ name: string, compile: string[], watch: string[], prepare: string[], start: string[], preload?: string, examples?: string[], folders: string[] }}
+ * @returns {{ name: string, compile?: string[], watch?: string[], prepare: string[], start: string[], preload?: string, examples?: string[], folders: string[] }}
  */
 function readManifest() {
   const { name, dev, workspaces = ['.'] } = JSON.parse(readFileSync('package.json', 'utf8'));
-  for (const step of ['compile', 'watch', 'prepare', 'start']) {
+  for (const step of [...(runtime === 'bun' ? [] : ['compile', 'watch']), 'prepare', 'start']) {
     if (!Array.isArray(dev?.[step])) {
       throw new LauncherError(
-        `package.json needs "dev": { "${step}": [...] }, a list of arguments for node.`,
+        `package.json needs "dev": { "${step}": [...] }, a list of arguments for ${runtime}.`,
       );
     }
   }
@@ -132,7 +138,7 @@ async function assertPortIsFree(port, host) {
   if (error?.code === 'EADDRINUSE') {
     throw new LauncherError(
       `Port ${port} is in use by another program. Stop that, or choose another port: ` +
-        `PORT=${port === 65535 ? 3000 : port + 1} npm run dev   (or change PORT in .env)`,
+        `PORT=${port === 65535 ? 3000 : port + 1} ${packageManager} run dev   (or change PORT in .env)`,
     );
   }
   if (error)
@@ -208,7 +214,7 @@ function followCompiler(output, onResult) {
 }
 
 /**
- * Starts node programs that end with this one, at the latest. Each leads a session of its own: Ctrl-C then reaches this
+ * Starts programs that end with this one, at the latest. Each leads a session of its own: Ctrl-C then reaches this
  * process alone, which ends the others in order.
  */
 class Programs {
@@ -223,7 +229,7 @@ class Programs {
   start(args, stdio, env) {
     // Nobody would end this one.
     if (this.#isStopped)
-      throw new LauncherError(`Not started, since all is being stopped: node ${args.join(' ')}`);
+      throw new LauncherError(`Not started, since all is being stopped: ${runtime} ${args.join(' ')}`);
     const child = spawn(process.execPath, args, {
       stdio,
       // Node keeps there what it has made of each module's source: the service starts in half the time.
@@ -271,9 +277,9 @@ class App {
     return this.#current !== undefined;
   }
 
-  /** Whether the compiler has written anything since the service was started. */
+  /** Whether the code was written to since the service was started. */
   get isOutdated() {
-    const written = this.folders.map((folder) => lastChange(join(folder, 'dist'), /\.(js|mjs|cjs|json)$/));
+    const written = this.folders.map((folder) => lastChange(join(folder, CODE.folder), CODE.files));
     return Math.max(...written) >= this.#startedAt;
   }
 
@@ -347,7 +353,7 @@ class App {
     await this.#stop();
   }
 
-  /** Restarts the service if it is not what dist/ holds now. */
+  /** Restarts the service if it is not what the code is now. */
   async refresh() {
     if (this.#isRefreshing) return; // the restart under way is followed by another look
     this.#isRefreshing = true;
@@ -402,7 +408,7 @@ async function develop(interrupted) {
   let fail = () => {};
 
   /** @returns {Promise<boolean>} whether there are no errors; those are for the watching compiler to tell */
-  const compileOnce = async () => {
+  const compileOnce = async (/** @type {string[]} */ compile) => {
     const began = Date.now();
     const { child, ended } = programs.start(compile, ['ignore', 'ignore', 'inherit']);
     await ended;
@@ -411,7 +417,7 @@ async function develop(interrupted) {
   };
 
   /** @returns {Promise<void>} resolves after the first compilation without errors */
-  const watchSources = () => {
+  const watchSources = (/** @type {string[]} */ watch) => {
     const compiler = programs.start(watch, ['ignore', 'pipe', 'inherit']);
     void compiler.ended.then(() => fail(new LauncherError('The compiler has ended.')));
     return new Promise((resolve) => {
@@ -428,27 +434,30 @@ async function develop(interrupted) {
   /** @type {Awaited<ReturnType<typeof startServices>> | undefined} */
   let services;
   const bringUp = async () => {
-    const compilation = isCompiled(start, folders) || compileOnce();
+    const compilation = !compile || isCompiled(start, folders) || compileOnce(compile);
     services = await startServices({ onProgress: say });
     const isWatching = !(await compilation);
     if (interrupted.aborted) return;
-    if (isWatching) await watchSources();
+    if (isWatching && watch) await watchSources(watch);
     if (interrupted.aborted) return;
     const preparation = programs.start(prepare, 'inherit', services.env);
     if (preload) app.load(preload, services.env);
     await preparation.ended;
     if (interrupted.aborted) return;
     if (preparation.child.exitCode !== 0) {
-      throw new LauncherError(`The database could not be prepared by: node ${prepare.join(' ')}`);
+      throw new LauncherError(`The database could not be prepared by: ${runtime} ${prepare.join(' ')}`);
     }
     app.begin(services.env);
     const host = /^(0\.0\.0\.0|::)$/.test(process.env.HOST ?? '') ? '127.0.0.1' : process.env.HOST;
     const url = `http://${host?.includes(':') ? `[${host}]` : host}:${port}`;
     const ready = app.isReady(url);
-    if (!isWatching) {
+    if (!watch) {
+      const timer = setInterval(() => app.isOutdated && app.refresh(), LOOK_MS);
+      interrupted.addEventListener('abort', () => clearInterval(timer));
+    } else if (!isWatching) {
       await Promise.race([ready, sleep(HEAD_START_MS)]);
       if (interrupted.aborted) return;
-      void watchSources();
+      void watchSources(watch);
     }
     if (await ready) say(banner(name, url, services, examples));
   };
