@@ -1,5 +1,6 @@
 import { describe, expect, it } from '[[ test_api ]]';
-import { isRetryable, postgresToDomainError, sqlState } from '../../src/[[ common_folder ]]/errors/postgres-errors.js';
+import { postgresToDomainError } from '../../src/[[ common_folder ]]/errors/postgres-errors.js';
+import { isRetryable, sqlState } from '../../src/[[ common_folder ]]/errors/sql-state.js';
 
 /** An error as pg raises it, with words that a client must not see. */
 function driverError(code: string): Error {

@@ -15,7 +15,7 @@ import type { FastifyReply } from 'fastify';
 import { Public } from '../auth/access.guard.js';
 [% endif -%]
 import { Drain } from '../common/http/drain.js';
-import { DEPENDENCIES, type Dependency } from './dependencies.js';
+import { DEPENDENCIES, type Dependency } from './dependency.js';
 
 /** Longer than a dependency that is well ever takes, shorter than the period of a probe. */
 const PING_LIMIT_MS = 1_000;

@@ -2,9 +2,8 @@ import { parseArgs } from 'node:util';
 import { readMigrationConfig } from '../config/config.js';
 import dataSource from './data-source.js';
 import { migrate } from './migrate.js';
+import { assertMayReset } from './safeguards.js';
 import { seed } from './seed.js';
-
-const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 const USAGE = 'usage: node dist/database/cli.js migrate [--seed] | seed | reset | check';
 
@@ -21,13 +20,7 @@ async function runSeed(): Promise<void> {
 /** Drops everything and builds it anew: a database of this machine, or one that is said not to be production. */
 async function reset(): Promise<void> {
   const { MIGRATION_DATABASE_URL, DATABASE_URL } = readMigrationConfig();
-  const { hostname } = new URL(MIGRATION_DATABASE_URL ?? DATABASE_URL);
-  const { NODE_ENV = LOOPBACK.has(hostname) ? 'development' : 'production' } = process.env;
-  if (NODE_ENV === 'production') {
-    throw new Error(
-      `db:reset deletes all data on ${hostname}; production refuses it. If it is none: NODE_ENV=development`,
-    );
-  }
+  assertMayReset(MIGRATION_DATABASE_URL ?? DATABASE_URL);
   await dataSource.dropDatabase();
   await runMigrations();
   await runSeed();

@@ -1,8 +1,6 @@
 import type { DataSource } from 'typeorm';
 import { grantToApplication } from './grants.js';
-
-/** `MIGR` in ASCII: processes that migrate the same database wait for each other. */
-const ADVISORY_LOCK = 0x4d494752;
+import { MIGRATION_LOCK } from './safeguards.js';
 
 /**
  * Applies what is pending, then renews the application's grants. Several processes may do so at once.
@@ -18,12 +16,12 @@ export async function migrate(owner: DataSource, appUrl: string): Promise<string
     // Waiting for another process that migrates may take as long as its migrations do.
     await runner.query('SET statement_timeout = 0');
     await runner.query('SET lock_timeout = 0');
-    await runner.query('SELECT pg_advisory_lock($1)', [ADVISORY_LOCK]);
+    await runner.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
     const applied = await owner.runMigrations();
     await grantToApplication(owner, appUrl);
     return applied.map(({ name }) => name);
   } finally {
-    await runner.query('SELECT pg_advisory_unlock($1)', [ADVISORY_LOCK]);
+    await runner.query('SELECT pg_advisory_unlock($1)', [MIGRATION_LOCK]);
     await runner.query('RESET statement_timeout');
     await runner.query('RESET lock_timeout');
     await runner.release();

@@ -1,15 +1,6 @@
 import type { FactoryProvider } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-
-/** Something that the service cannot do without. */
-export interface Dependency {
-  /** As readiness reports it. */
-  readonly name: string;
-  /** Rejects where it does not answer. */
-  readonly ping: () => Promise<unknown>;
-}
-
-export const DEPENDENCIES = Symbol('DEPENDENCIES');
+import { DEPENDENCIES, type Dependency } from './dependency.js';
 
 /** What readiness asks. */
 export const dependencies: FactoryProvider<Dependency[]> = {

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setImmediate } from 'node:timers/promises';
 import { DomainError } from '../common/errors/domain-error.js';
-import { sqlState } from '../common/errors/postgres-errors.js';
+import { sqlState } from '../common/errors/sql-state.js';
 import type { GrantedPurchase, PurchaseOrder, PurchaseOutcome } from './purchase.js';
 import { PurchaseTimedOutError, QueueFullError } from './tickets.errors.js';
 

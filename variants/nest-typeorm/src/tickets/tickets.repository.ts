@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import pRetry from 'p-retry';
 import type { PoolClient } from 'pg';
 import { DataSource, LessThan } from 'typeorm';
-import { isRetryable } from '../common/errors/postgres-errors.js';
+import { isRetryable } from '../common/errors/sql-state.js';
 import type { Event } from '../events/event.entity.js';
 import { EventNotFoundError } from '../events/events.errors.js';
 import { grantOrders, type RememberedAnswer, type Sale } from './granting.js';

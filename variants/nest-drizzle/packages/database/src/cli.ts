@@ -2,14 +2,13 @@ import pg from 'pg';
 import { findTenancyFaults } from './check.js';
 import { configOrExit, readMigrationConfig } from './config/index.js';
 import { migrate } from './migrate.js';
+import { assertMayReset } from './safeguards.js';
 import { seed } from './seed.js';
 
 const USAGE = 'usage: node packages/database/dist/cli.js migrate [--seed] | seed | reset | check';
 
 /** Long enough to build an index on a table of some size, short enough to be noticed. */
 const MIGRATION_STATEMENT_TIMEOUT_MS = 15 * 60 * 1000;
-
-const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 const {
   DATABASE_URL,
@@ -34,13 +33,7 @@ async function runSeed(): Promise<void> {
 
 /** Drops everything and builds it anew: a database of this machine, or one that is said not to be production. */
 async function reset(): Promise<void> {
-  const { hostname } = new URL(MIGRATION_DATABASE_URL);
-  const { NODE_ENV = LOOPBACK.has(hostname) ? 'development' : 'production' } = process.env;
-  if (NODE_ENV === 'production') {
-    throw new Error(
-      `db:reset deletes all data on ${hostname}; production refuses it. If it is none: NODE_ENV=development`,
-    );
-  }
+  assertMayReset(MIGRATION_DATABASE_URL);
   await asOwner((owner) =>
     owner.query('DROP SCHEMA IF EXISTS drizzle CASCADE; DROP SCHEMA public CASCADE; CREATE SCHEMA public'),
   );

@@ -2,6 +2,7 @@ import { drizzle } from 'drizzle-orm/node-postgres';
 import type { Pool, PoolClient } from 'pg';
 import * as schema from './schema/index.js';
 import type { Drizzle } from './tenant-database.js';
+import { withClient } from './with-client.js';
 
 /** What a person has shown who is not yet in any tenant's scope. The policies let the transaction see what belongs to it. */
 export interface Credentials {
@@ -37,21 +38,12 @@ export class IdentityDatabase {
     credentials: Credentials,
     work: (db: Drizzle, show: (more: Credentials) => Promise<void>) => Promise<Result>,
   ): Promise<Result> {
-    const client = await this.pool.connect();
-    let lost: Error | undefined;
-    try {
+    return withClient(this.pool, async (client) => {
       await Promise.all([client.query('BEGIN'), show(client, credentials)]);
       const result = await work(drizzle({ client, schema }), (more) => show(client, more));
       await client.query('COMMIT');
       return result;
-    } catch (error) {
-      await client.query('ROLLBACK').catch((reason: Error) => {
-        lost = reason;
-      });
-      throw error;
-    } finally {
-      client.release(lost);
-    }
+    });
   }
 }
 

@@ -1,3 +1,4 @@
+export * from './errors/sql-state.js';
 export * from './identity-database.js';
 export * from './pool.js';
 export * from './relay-database.js';

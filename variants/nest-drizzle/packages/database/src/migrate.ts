@@ -3,11 +3,9 @@ import { drizzle } from 'drizzle-orm/node-postgres';
 import { migrate as applyMigrations } from 'drizzle-orm/node-postgres/migrator';
 import pg from 'pg';
 import { grantToApplication } from './grants.js';
+import { MIGRATION_LOCK } from './safeguards.js';
 
 const FOLDER = fileURLToPath(new URL('../migrations', import.meta.url));
-
-/** `MIGR` in ASCII: processes that migrate the same database wait for each other. */
-const ADVISORY_LOCK = 0x4d494752;
 
 export interface MigrationUrls {
   /** Of the role that owns the schema. */
@@ -34,7 +32,7 @@ export async function migrate({
   await client.connect();
   try {
     // Waiting for another process that migrates may take as long as its migrations do.
-    await client.query('SELECT pg_advisory_lock($1)', [ADVISORY_LOCK]);
+    await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
     await client.query(
       `SELECT set_config('lock_timeout', $1, false), set_config('statement_timeout', $2, false)`,
       [String(lockTimeoutMs), String(statementTimeoutMs)],

@@ -2,6 +2,7 @@ import { inArray } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import type { Pool } from 'pg';
 import * as schema from './schema/index.js';
+import { withClient } from './with-client.js';
 
 export type OutboxRow = typeof schema.outbox.$inferSelect;
 
@@ -21,9 +22,7 @@ export class RelayDatabase {
     limit: number,
     publish: (rows: readonly OutboxRow[]) => Promise<readonly OutboxRow[]>,
   ): Promise<{ claimed: number; published: number }> {
-    const client = await this.pool.connect();
-    let lost: Error | undefined;
-    try {
+    return withClient(this.pool, async (client) => {
       const db = drizzle({ client, schema });
       const [, , rows] = await Promise.all([
         client.query('BEGIN'),
@@ -42,13 +41,6 @@ export class RelayDatabase {
       }
       await client.query('COMMIT');
       return { claimed: rows.length, published: arrived.length };
-    } catch (error) {
-      await client.query('ROLLBACK').catch((reason: Error) => {
-        lost = reason;
-      });
-      throw error;
-    } finally {
-      client.release(lost);
-    }
+    });
   }
 }

@@ -3,7 +3,9 @@ import { createHash } from 'node:crypto';
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
 import pRetry from 'p-retry';
 import type { Pool, PoolClient, QueryConfig, QueryResult } from 'pg';
+import { isRetryable } from './errors/sql-state.js';
 import * as schema from './schema/index.js';
+import { withClient } from './with-client.js';
 
 /** On whose behalf the code that runs now may use the database. */
 export interface TenantContext {
@@ -32,9 +34,6 @@ interface Scope extends TenantContext {
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
-/** SQLSTATEs of transactions that certainly left nothing behind: serialization failure, deadlock. */
-const RETRYABLE = new Set(['40001', '40P01']);
 
 /**
  * The only way to the tables of tenants. Every statement runs in a transaction whose `app.tenant_id` names the tenant of
@@ -90,14 +89,12 @@ export class TenantDatabase {
       minTimeout: 10,
       maxTimeout: 200,
       randomize: true,
-      shouldRetry: ({ error }) => RETRYABLE.has(sqlState(error) ?? ''),
+      shouldRetry: ({ error }) => isRetryable(error),
     });
   }
 
   async #transactionOnce<Result>(scope: Scope, work: () => PromiseLike<Result>): Promise<Result> {
-    const client = await this.pool.connect();
-    let lost: Error | undefined;
-    try {
+    return withClient(this.pool, async (client) => {
       // Not awaited: these travel with the first statement of `work`. If they fail, so does that.
       const begun = this.#begin(client, scope);
       begun.catch(() => undefined);
@@ -108,37 +105,21 @@ export class TenantDatabase {
       if (command !== 'COMMIT')
         throw new Error('The transaction was rolled back: an error in it was swallowed.');
       return result;
-    } catch (error) {
-      await client.query('ROLLBACK').catch((reason: Error) => {
-        lost = reason;
-      });
-      throw error;
-    } finally {
-      client.release(lost);
-    }
+    });
   }
 
   async #query(config: QueryConfig, values?: unknown[]): Promise<QueryResult> {
     const scope = this.#scope();
     if (scope.client !== undefined) return scope.client.query(config, values);
-    const client = await this.pool.connect();
-    let lost: Error | undefined;
-    try {
+    return withClient(this.pool, async (client) => {
+      // Where the statement fails, COMMIT ends the transaction as a rollback.
       const [, result] = await Promise.all([
         this.#begin(client, scope),
         client.query(config, values),
         client.query('COMMIT'),
       ]);
       return result;
-    } catch (error) {
-      // Where the statement failed, COMMIT has ended the transaction as a rollback. This is for a connection that broke.
-      await client.query('ROLLBACK').catch((reason: Error) => {
-        lost = reason;
-      });
-      throw error;
-    } finally {
-      client.release(lost);
-    }
+    });
   }
 
   /** BEGIN and the tenant in one message, which takes PostgreSQL less than two; `run` has seen that it is a UUID. */
@@ -170,11 +151,4 @@ function named(config: QueryConfig): QueryConfig {
     names.set(config.text, name);
   }
   return { ...config, name };
-}
-
-/** Drizzle wraps the driver's error as its cause. */
-function sqlState(error: unknown): string | undefined {
-  const { code, cause } = error as { code?: unknown; cause?: unknown };
-  if (typeof code === 'string') return code;
-  return cause === undefined || cause === null ? undefined : sqlState(cause);
 }

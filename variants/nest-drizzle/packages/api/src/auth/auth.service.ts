@@ -12,11 +12,12 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { and, asc, eq, isNull } from 'drizzle-orm';
 import { v7 as uuidv7 } from 'uuid';
 import { CONFIG } from '../common/config/config.module.js';
-import { violatedConstraint } from '../common/errors/postgres-errors.js';
+import { violatedConstraint } from '../common/errors/sql-state.js';
 import type { Config } from '../config/config.js';
 import { EmailTakenError, InvalidCredentialsError, InvalidRefreshTokenError } from './auth.errors.js';
+import { hashOf, makeOpaqueToken } from './opaque-tokens.js';
 import { PasswordsService } from './passwords.service.js';
-import { hashOf, type Principal, TokensService } from './tokens.service.js';
+import { type Principal, TokensService } from './tokens.service.js';
 
 @Injectable()
 export class AuthService {
@@ -145,7 +146,8 @@ export class AuthService {
 
   /** Tokens for a principal, in a transaction that acts for the tenant. A new log-in begins a family of its own. */
   async openSession(db: Drizzle, principal: Principal, familyId: string = uuidv7()): Promise<Session> {
-    const { token, hash: tokenHash, expiresAt } = this.tokens.makeRefreshToken();
+    const { token, hash: tokenHash } = makeOpaqueToken();
+    const expiresAt = new Date(Date.now() + this.config.REFRESH_TOKEN_TTL_SECONDS * 1_000);
     const { tenantId, userId, role } = principal;
     await db
       .insert(refreshTokens)

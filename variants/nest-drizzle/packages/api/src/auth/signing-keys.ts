@@ -1,4 +1,4 @@
-import { createECDH, createHash, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import { createECDH, createHash, createPrivateKey, createPublicKey } from 'node:crypto';
 
 /** A public key as RFC 7517 has it. */
 export interface PublicJwk {
@@ -14,8 +14,10 @@ export interface PublicJwk {
 export interface SigningKey {
   /** The key's thumbprint (RFC 7638): it names the key wherever the key goes. */
   readonly kid: string;
-  readonly privateKey: KeyObject;
-  readonly publicKey: KeyObject;
+  /** PKCS #8, as jsonwebtoken takes it. */
+  readonly privatePem: string;
+  /** SubjectPublicKeyInfo. */
+  readonly publicPem: string;
   readonly jwk: PublicJwk;
 }
 
@@ -31,10 +33,11 @@ export function toSigningKey(secret: string): SigningKey {
     .update(JSON.stringify({ crv: 'P-256', kty: 'EC', x, y }))
     .digest('base64url');
   const jwk = { kty: 'EC', crv: 'P-256', x, y } as const;
+  const privateKey = createPrivateKey({ key: { ...jwk, d: bytes.toString('base64url') }, format: 'jwk' });
   return {
     kid,
-    privateKey: createPrivateKey({ key: { ...jwk, d: bytes.toString('base64url') }, format: 'jwk' }),
-    publicKey: createPublicKey({ key: jwk, format: 'jwk' }),
+    privatePem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    publicPem: createPublicKey(privateKey).export({ type: 'spki', format: 'pem' }).toString(),
     jwk: { ...jwk, kid, use: 'sig', alg: 'ES256' },
   };
 }

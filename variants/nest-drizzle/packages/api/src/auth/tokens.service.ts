@@ -1,4 +1,3 @@
-import { createHash, randomBytes } from 'node:crypto';
 import type { Role } from '@app/shared';
 import { Inject, Injectable } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
@@ -22,7 +21,7 @@ export interface AccessClaims {
   readonly role: Role;
 }
 
-/** Makes access tokens (JWT, ES256) and refresh tokens (random, stored as their hash). */
+/** Makes access tokens (JWT, ES256), and has the keys that they are checked with. */
 @Injectable()
 export class TokensService {
   private readonly keys: readonly SigningKey[];
@@ -40,7 +39,7 @@ export class TokensService {
     if (key === undefined) throw new Error('there is no key to sign with');
     const claims: AccessClaims = { sub: userId, tid: tenantId, role };
     return this.jwt.signAsync(claims, {
-      privateKey: key.privateKey.export({ type: 'pkcs8', format: 'pem' }),
+      privateKey: key.privatePem,
       algorithm: 'ES256',
       keyid: key.kid,
       issuer: this.config.JWT_ISSUER,
@@ -51,25 +50,11 @@ export class TokensService {
 
   /** The key that a token names, in PEM, if it is one of ours. */
   publicKey(kid: unknown): string | undefined {
-    return this.keys
-      .find((key) => key.kid === kid)
-      ?.publicKey.export({ type: 'spki', format: 'pem' })
-      .toString();
+    return this.keys.find((key) => key.kid === kid)?.publicPem;
   }
 
   /** What others check our tokens with (RFC 7517). */
   jwks(): { keys: PublicJwk[] } {
     return { keys: this.keys.map(({ jwk }) => jwk) };
   }
-
-  /** 256 random bits: nothing to guess, so its hash needs neither salt nor many rounds. */
-  makeRefreshToken(): { token: string; hash: Buffer; expiresAt: Date } {
-    const token = randomBytes(32).toString('base64url');
-    const expiresAt = new Date(Date.now() + this.config.REFRESH_TOKEN_TTL_SECONDS * 1_000);
-    return { token, hash: hashOf(token), expiresAt };
-  }
-}
-
-export function hashOf(token: string): Buffer {
-  return createHash('sha256').update(token).digest();
 }

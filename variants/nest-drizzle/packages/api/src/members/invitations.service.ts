@@ -11,11 +11,12 @@ import { and, eq, gt, isNull } from 'drizzle-orm';
 import { v7 as uuidv7 } from 'uuid';
 import { InvalidCredentialsError } from '../auth/auth.errors.js';
 import { AuthService } from '../auth/auth.service.js';
+import { hashOf, makeOpaqueToken } from '../auth/opaque-tokens.js';
 import { PasswordsService } from '../auth/passwords.service.js';
-import { hashOf, type Principal, TokensService } from '../auth/tokens.service.js';
+import type { Principal } from '../auth/tokens.service.js';
 import { DatabaseService } from '../common/database/database.service.js';
 import { DomainError } from '../common/errors/domain-error.js';
-import { violatedConstraint } from '../common/errors/postgres-errors.js';
+import { violatedConstraint } from '../common/errors/sql-state.js';
 import { AlreadyAMemberError, InvitationNotFoundError } from './members.errors.js';
 
 const VALID_MS = 7 * 24 * 60 * 60 * 1_000;
@@ -25,7 +26,6 @@ export class InvitationsService {
   constructor(
     private readonly db: DatabaseService,
     private readonly identity: IdentityDatabase,
-    private readonly tokens: TokensService,
     private readonly passwords: PasswordsService,
     private readonly auth: AuthService,
   ) {}
@@ -38,7 +38,7 @@ export class InvitationsService {
   async create(principal: Principal, { email, role }: CreateInvitation): Promise<Invitation> {
     if (!includesRole(principal.role, role))
       throw new DomainError(`Only a member with the role ${role} may do this.`, 'FORBIDDEN');
-    const { token, hash } = this.tokens.makeRefreshToken();
+    const { token, hash } = makeOpaqueToken();
     const row = { id: uuidv7(), email, role, expiresAt: new Date(Date.now() + VALID_MS) };
     await this.db.insert(invitations).values({ ...row, tenantId: this.db.tenantId, hash });
     return { ...row, expiresAt: row.expiresAt.toISOString(), token };

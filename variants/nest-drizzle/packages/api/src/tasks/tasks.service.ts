@@ -4,7 +4,7 @@ import { Injectable } from '@nestjs/common';
 import { and, asc, eq, sql } from 'drizzle-orm';
 import { v7 as uuidv7 } from 'uuid';
 import { DatabaseService } from '../common/database/database.service.js';
-import { violatedConstraint } from '../common/errors/postgres-errors.js';
+import { violatedConstraint } from '../common/errors/sql-state.js';
 import { VersionConflictError } from '../common/errors/version-conflict.error.js';
 import { decodeCursor } from '../common/pagination/cursor.js';
 import { type Page, toPage } from '../common/pagination/page.js';

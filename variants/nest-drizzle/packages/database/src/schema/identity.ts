@@ -2,7 +2,6 @@ import { ROLES } from '@app/shared';
 import { sql } from 'drizzle-orm';
 import {
   bigint,
-  customType,
   foreignKey,
   index,
   integer,
@@ -15,9 +14,8 @@ import {
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core';
-import { currentTenant, currentUser, tenantPolicies, timestamps } from './tenancy.js';
-
-const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' });
+import { bytea, timestamps } from './columns.js';
+import { currentTenant, currentUser, tenantPolicies } from './tenancy.js';
 
 /** What log-in has been given: the policies below let it see the one row that belongs to that, and no other. */
 const loginEmail = sql`(SELECT nullif(current_setting('app.login_email', true), ''))`;

@@ -10,7 +10,8 @@ import {
   timestamp,
   uuid,
 } from 'drizzle-orm/pg-core';
-import { tenantColumns, tenantPolicies, timestamps } from './tenancy.js';
+import { tenantColumns, timestamps } from './columns.js';
+import { tenantPolicies } from './tenancy.js';
 import { projects, tasks } from './work.js';
 
 export const exportStatusEnum = pgEnum('export_status', EXPORT_STATUSES);

@@ -1,19 +1,8 @@
 import type { Envelope } from '@app/shared';
 import { sql } from 'drizzle-orm';
-import {
-  customType,
-  index,
-  json,
-  pgPolicy,
-  pgTable,
-  primaryKey,
-  text,
-  timestamp,
-  uuid,
-} from 'drizzle-orm/pg-core';
-import { tenantColumns, tenantPolicies, timestamps } from './tenancy.js';
-
-const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' });
+import { index, json, pgPolicy, pgTable, primaryKey, text, timestamp, uuid } from 'drizzle-orm/pg-core';
+import { bytea, tenantColumns, timestamps } from './columns.js';
+import { tenantPolicies } from './tenancy.js';
 
 /** Set by the relay alone (`RelayDatabase`): it reads and marks what all tenants have written. */
 const isRelay = sql`(SELECT current_setting('app.relay', true) = 'on')`;

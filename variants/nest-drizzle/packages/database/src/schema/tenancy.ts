@@ -1,5 +1,5 @@
 import { type SQL, sql } from 'drizzle-orm';
-import { type AnyPgColumn, pgPolicy, timestamp, uuid } from 'drizzle-orm/pg-core';
+import { type AnyPgColumn, pgPolicy } from 'drizzle-orm/pg-core';
 
 /**
  * The tenant of the transaction, or NULL where there is none. `set_config(..., true)` leaves '' behind, which is not a
@@ -9,17 +9,6 @@ export const currentTenant = sql`(SELECT nullif(current_setting('app.tenant_id',
 
 /** The user that the transaction acts for: where a tenant is not chosen yet (log-in, refresh). */
 export const currentUser = sql`(SELECT nullif(current_setting('app.user_id', true), '')::uuid)`;
-
-/** The columns that every table of a tenant has. Its primary key is (tenant_id, id), so that foreign keys name the tenant. */
-export const tenantColumns = {
-  tenantId: uuid('tenant_id').notNull(),
-  id: uuid('id').notNull(),
-};
-
-export const timestamps = {
-  createdAt: timestamp('created_at', { withTimezone: true, precision: 3 }).notNull().defaultNow(),
-  updatedAt: timestamp('updated_at', { withTimezone: true, precision: 3 }).notNull().defaultNow(),
-};
 
 /**
  * One policy per command: a row is there for its tenant, and for nobody else.

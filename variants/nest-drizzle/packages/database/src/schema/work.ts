@@ -14,8 +14,9 @@ import {
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core';
+import { tenantColumns, timestamps } from './columns.js';
 import { memberships, tenants } from './identity.js';
-import { tenantColumns, tenantPolicies, timestamps } from './tenancy.js';
+import { tenantPolicies } from './tenancy.js';
 
 export const taskTypeEnum = pgEnum('task_type', TASK_TYPES);
 export const taskStatusEnum = pgEnum('task_status', TASK_STATUSES);

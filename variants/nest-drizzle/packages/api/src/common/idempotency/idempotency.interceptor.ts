@@ -5,7 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { from, lastValueFrom, type Observable } from 'rxjs';
 import { DatabaseService } from '../database/database.service.js';
 import { DomainError, type Json } from '../errors/domain-error.js';
-import { violatedConstraint } from '../errors/postgres-errors.js';
+import { violatedConstraint } from '../errors/sql-state.js';
 import { fingerprint } from './fingerprint.js';
 import { IDEMPOTENCY_KEY_PATTERN, readIdempotencyKey } from './idempotency-key.js';
 

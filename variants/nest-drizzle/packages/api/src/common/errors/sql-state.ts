@@ -1,0 +1,1 @@
+export { driverError, isRetryable, sqlState, violatedConstraint } from '@app/database';
