@@ -16,20 +16,22 @@ import httpx
 import psycopg
 import pytest
 
-from tests.conformance.drivers import Driver
+from tests.conformance.drivers import Account, Driver
+from tests.conformance.drivers.nest_drizzle import NestDrizzle
 from tests.conformance.drivers.nest_typeorm import NestTypeorm
 from tests.conformance.processes import PATIENCE, Postgres, Service, environment, migrate
 from tests.conformance.scorecard import Outcome, table
+from tools import VARIANTS
 from tools.install import install
 
-DRIVERS: tuple[Driver, ...] = (NestTypeorm(),)
+DRIVERS: tuple[Driver, ...] = tuple(driver for driver in (NestTypeorm(), NestDrizzle()) if driver.variant in VARIANTS)
 
 # Limits that are a matter of their own tests.
 SETTINGS = {"RATE_LIMIT_MAX": "1000000", "MAX_EVENT_LOOP_DELAY_MS": "0", "SHUTDOWN_DRAIN_MS": "0"}
 
 Connect = Callable[[], "psycopg.Connection[tuple[Any, ...]]"]
 StartService = Callable[..., Service]
-Client = Callable[[Service], httpx.AsyncClient]
+Client = Callable[..., httpx.AsyncClient]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -112,11 +114,12 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def processes(folder: Path, postgres: Postgres, logs: Path) -> Iterator[tuple[Service, Service]]:
+def processes(driver: Driver, folder: Path, postgres: Postgres, logs: Path) -> Iterator[tuple[Service, Service]]:
     """Two processes of the service on one database, for the whole run."""
     with ExitStack() as stack, ThreadPoolExecutor() as pool:
         starts = [
-            pool.submit(Service.start, folder, logs / f"{name}.log", SETTINGS | postgres.env) for name in ("one", "two")
+            pool.submit(Service.start, folder, logs / f"{name}.log", {**SETTINGS, **driver.settings, **postgres.env})
+            for name in ("one", "two")
         ]
         one, two = (start.result() for start in starts)
         for service in (one, two):
@@ -131,12 +134,16 @@ def running(processes: tuple[Service, Service]) -> Service:
 
 
 @pytest.fixture
-def empty_database(postgres: Postgres) -> Iterator[dict[str, str]]:
+def empty_database(driver: Driver, postgres: Postgres) -> Iterator[dict[str, str]]:
     """The settings of a database that only this test uses."""
     name = f"test_{uuid.uuid4().hex}"
+    database_urls = ("DATABASE_URL", "MIGRATION_DATABASE_URL")
     with psycopg.connect(postgres.owner_url, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"'.encode())
-        yield {variable: str(httpx.URL(url).copy_with(path=f"/{name}")) for variable, url in postgres.env.items()}
+        own = {
+            variable: str(httpx.URL(postgres.env[variable]).copy_with(path=f"/{name}")) for variable in database_urls
+        }
+        yield {**own, **driver.apart(name.replace("_", "-"))}
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
 
 
@@ -148,13 +155,13 @@ def own_database(driver: Driver, folder: Path, empty_database: dict[str, str]) -
 
 
 @pytest.fixture
-def start_service(folder: Path, postgres: Postgres, tmp_path: Path) -> Iterator[StartService]:
+def start_service(driver: Driver, folder: Path, postgres: Postgres, tmp_path: Path) -> Iterator[StartService]:
     """Starts further processes, with settings of the test's own; they end with the test."""
     with ExitStack() as stack:
 
         def start(**env: str) -> Service:
             log = tmp_path / f"{len(list(tmp_path.glob('*.log')))}.log"
-            service = Service.start(folder, log, SETTINGS | postgres.env | env)
+            service = Service.start(folder, log, {**SETTINGS, **driver.settings, **postgres.env, **env})
             stack.callback(service.stop)
             return service
 
@@ -162,13 +169,19 @@ def start_service(folder: Path, postgres: Postgres, tmp_path: Path) -> Iterator[
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[Client]:
+def account(driver: Driver) -> Account | None:
+    """Who sends the requests of a test, where its variant wants to know that."""
+    return driver.account()
+
+
+@pytest.fixture
+async def client(account: Account | None) -> AsyncIterator[Client]:
     """Makes clients that wait longer than a service may take, and open as many connections as they are asked to."""
     clients: list[httpx.AsyncClient] = []
 
-    def make(service: Service) -> httpx.AsyncClient:
+    def make(service: Service, as_: httpx.Auth | None = account) -> httpx.AsyncClient:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-        clients.append(httpx.AsyncClient(base_url=service.url, limits=limits, timeout=PATIENCE))
+        clients.append(httpx.AsyncClient(base_url=service.url, limits=limits, timeout=PATIENCE, auth=as_))
         return clients[-1]
 
     yield make
@@ -183,15 +196,21 @@ def api(client: Client, running: Service) -> httpx.AsyncClient:
 
 
 @pytest.fixture
+def stranger(client: Client, running: Service) -> httpx.AsyncClient:
+    """A client of a running service who has not signed up."""
+    return client(running, None)
+
+
+@pytest.fixture
 def connect(postgres: Postgres) -> Iterator[Connect]:
-    """Opens connections of the schema's owner, each in a transaction of its own."""
+    """Opens connections that see every row, each in a transaction of its own."""
     with ExitStack() as stack:
-        yield lambda: stack.enter_context(psycopg.connect(postgres.owner_url))
+        yield lambda: stack.enter_context(psycopg.connect(postgres.admin_url))
 
 
 @pytest.fixture
 def database(connect: Connect) -> psycopg.Connection[tuple[Any, ...]]:
-    """A connection of the schema's owner that sees what is committed."""
+    """A connection that sees every row that is committed."""
     connection = connect()
     connection.autocommit = True
     return connection

@@ -6,8 +6,10 @@ import json
 import os
 import select
 import shlex
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -52,22 +54,46 @@ def stop(process: subprocess.Popen[Any], patience: float = PATIENCE) -> int:
 
 @dataclass
 class Postgres:
-    """A PostgreSQL that the service's own launcher runs."""
+    """A PostgreSQL that the service's own launcher runs, and whatever else of servers the service needs."""
 
     env: dict[str, str]
+    """The URLs of the servers, by the variables that hold them."""
     process: subprocess.Popen[str]
+    data: Path
+    """Where the launcher keeps what it makes."""
 
     @property
     def owner_url(self) -> str:
+        """Of the role that owns the schema."""
         return self.env["MIGRATION_DATABASE_URL"]
 
+    @property
+    def admin_url(self) -> str:
+        """Of a superuser, who sees every row whatever the policies say."""
+        return self.as_admin(self.owner_url)
+
+    def as_admin(self, url: str) -> str:
+        """The URL of one of its databases, for the superuser."""
+        [access] = self.data.rglob("postgres/access.json")
+        password = json.loads(access.read_text())["passwords"]["postgres"]
+        return str(httpx.URL(url).copy_with(username="postgres", password=password))
+
     @classmethod
-    def start(cls, service: Path, *options: str) -> Postgres:
+    def start(cls, service: Path, *options: str, elsewhere: Mapping[str, str] | None = None) -> Postgres:
+        """Starts the servers of a service.
+
+        Args:
+            elsewhere: URLs of those that run already
+        """
         command = ["node", "scripts/services.mjs", *options, "--json"]
+        data = service / ".data"
+        if "--ephemeral" in options:
+            data = Path(tempfile.mkdtemp(prefix="plinth-servers-"))
+            data.chmod(0o755)  # as root, the servers run as another user
         process = subprocess.Popen(
             command,
             cwd=service,
-            env=environment({}),
+            env=environment({"TMPDIR": str(data), **(elsewhere or {})}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -79,11 +105,13 @@ class Postgres:
         if not line:
             process.kill()
             raise AssertionError(f"`{' '.join(command)}` started no server:\n{process.communicate()[1]}")
-        return cls(json.loads(line), process)
+        return cls(json.loads(line), process, data)
 
     def stop(self) -> None:
         stop(self.process)
         self.process.communicate()
+        if self.data.name.startswith("plinth-servers-"):
+            shutil.rmtree(self.data)
 
 
 @dataclass

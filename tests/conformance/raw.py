@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import httpx
 
+from tests.conformance.drivers import Account, Call
 from tests.conformance.processes import Service
 
 
@@ -22,3 +24,16 @@ async def raw(service: Service, request: bytes) -> httpx.Response:
         return httpx.Response(int(head[0].split()[1]), headers=headers, content=body)
     finally:
         writer.close()
+
+
+async def abandon(service: Service, call: Call, account: Account) -> None:
+    """Sends a request and goes away while the service works on it."""
+    body = json.dumps(call.json).encode()
+    head = (
+        f"{call.method} {call.path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {account.session.token}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    _, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(service.url).port)
+    writer.write(head.encode() + body)
+    await writer.drain()
+    writer.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conformance.drivers import Driver
 from tests.conformance.processes import Postgres, environment, start_command
 
 
@@ -23,19 +24,23 @@ def offenders(result: subprocess.CompletedProcess[str]) -> list[str]:
     """The variables that the error names. It is one error, on stderr, and the process ends with 1."""
     assert result.returncode == 1, result.stdout
     assert "    at " not in result.stderr
-    return re.findall(r"^ {2}- ([A-Z_]+)", result.stderr, re.MULTILINE)
+    return sorted(re.findall(r"^ {2}- ([A-Z_]+)", result.stderr, re.MULTILINE))
 
 
-def test_a_missing_setting_is_named(folder: Path) -> None:
-    assert offenders(start(folder)) == ["DATABASE_URL"]
+def test_a_missing_setting_is_named(driver: Driver, folder: Path) -> None:
+    assert offenders(start(folder)) == sorted(driver.required)
+    for name in driver.required:
+        others = {other: value for other, value in driver.required.items() if other != name}
+        assert offenders(start(folder, **others)) == [name]
 
 
-def test_an_empty_setting_is_a_missing_one(folder: Path) -> None:
-    assert offenders(start(folder, DATABASE_URL="", PORT="")) == ["DATABASE_URL"]
+def test_an_empty_setting_is_a_missing_one(driver: Driver, folder: Path) -> None:
+    assert offenders(start(folder, PORT="", **dict.fromkeys(driver.required, ""))) == sorted(driver.required)
 
 
-def test_every_offender_is_named_and_no_value_is_repeated(folder: Path) -> None:
+def test_every_offender_is_named_and_no_value_is_repeated(driver: Driver, folder: Path) -> None:
     malformed = {
+        **dict.fromkeys(driver.required, "hunter2"),
         "DATABASE_URL": "mysql://app:hunter2@db/app",  # pragma: allowlist secret
         "PORT": "http",
         "NODE_ENV": "staging",
@@ -51,33 +56,31 @@ def test_every_offender_is_named_and_no_value_is_repeated(folder: Path) -> None:
 
     result = start(folder, **malformed)
 
-    assert sorted(offenders(result)) == sorted(malformed)
+    assert offenders(result) == sorted(malformed)
     for value in ("hunter2", "staging", "loud", "1 MiB"):
         assert value not in result.stderr
 
 
 @pytest.mark.parametrize("secret", ["dev_0123456789abcdef", "<secret>"])  # pragma: allowlist secret
-def test_production_refuses_the_secrets_of_development(folder: Path, secret: str) -> None:
-    url = f"postgresql://app:{secret}@localhost:5432/app"
+def test_production_refuses_the_secrets_of_development(driver: Driver, folder: Path, secret: str) -> None:
+    env = {**driver.required, "DATABASE_URL": f"postgresql://app:{secret}@localhost:5432/app"}
 
     for node_env in ({}, {"NODE_ENV": "production"}):
-        result = start(folder, DATABASE_URL=url, **node_env)
+        result = start(folder, **env, **node_env)
         assert offenders(result) == ["DATABASE_URL"]
         assert secret not in result.stderr
 
 
-def test_production_refuses_to_run_without_a_rate_limit(folder: Path) -> None:
-    url = "postgresql://app:secret@localhost:5432/app"  # pragma: allowlist secret
-
-    assert offenders(start(folder, DATABASE_URL=url, RATE_LIMIT_ENABLED="false")) == ["RATE_LIMIT_ENABLED"]
+def test_production_refuses_to_run_without_a_rate_limit(driver: Driver, folder: Path) -> None:
+    assert offenders(start(folder, **driver.required, RATE_LIMIT_ENABLED="false")) == ["RATE_LIMIT_ENABLED"]
 
 
 def test_a_database_that_cannot_be_reached_stops_the_start_without_telling_its_password(
-    folder: Path, postgres: Postgres
+    driver: Driver, folder: Path, postgres: Postgres
 ) -> None:
     url = re.sub(r"@[^/]+/", "@127.0.0.1:1/", postgres.env["DATABASE_URL"])
 
-    result = start(folder, DATABASE_URL=url, DATABASE_CONNECT_TIMEOUT_MS="500")
+    result = start(folder, **{**driver.required, "DATABASE_URL": url, "DATABASE_CONNECT_TIMEOUT_MS": "500"})
 
     assert result.returncode == 1
     password = re.findall(r":([^:@/]+)@", url)[0]

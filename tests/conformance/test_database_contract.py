@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from tests.conformance.conftest import Connect
 from tests.conformance.drivers import Driver
-from tests.conformance.processes import PATIENCE, Postgres, Service, environment, eventually
+from tests.conformance.processes import PATIENCE, Postgres, environment, eventually
 
 Database = psycopg.Connection[tuple[Any, ...]]
 
@@ -68,19 +69,18 @@ def test_migrations_that_run_at_once_wait_for_each_other(
         assert process.returncode == 0, error.decode()
 
 
-def test_every_session_of_a_service_has_its_timeouts(driver: Driver, running: Service, connect: Connect) -> None:
+async def test_every_session_of_a_service_has_its_timeouts(
+    driver: Driver, api: httpx.AsyncClient, connect: Connect
+) -> None:
     """A lock that is never given up ends the wait of each session, whichever statement it runs."""
-    resource = httpx.request("POST", f"{running.url}{driver.create().path}", json=driver.create().json).json()["id"]
+    resource = (await driver.create().send(api)).json()["id"]
     holder = connect()
-    holder.execute(driver.lock.encode(), [resource])
-    call = driver.change(resource, 1, name="x")
+    holder.execute(driver.lock.encode(), {"resource": resource})
 
-    answer = httpx.request(
-        call.method, f"{running.url}{call.path}", json=call.json, headers=dict(call.headers), timeout=PATIENCE
-    )
+    answer = await driver.change(resource, 1, name="x").send(api)
 
     assert answer.status_code == 503
-    eventually("nobody waits any more", lambda: _waiting(holder) == 0)
+    await asyncio.to_thread(eventually, "nobody waits any more", lambda: _waiting(holder) == 0)
 
 
 def _waiting(holder: Database) -> int:

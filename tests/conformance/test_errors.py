@@ -42,9 +42,9 @@ async def test_a_method_that_is_not_there_is_refused(driver: Driver, api: httpx.
         assert problem(await api.request(method, driver.create().path))["status"] in (404, 405)
 
 
-async def test_a_path_that_cannot_be_decoded_is_refused(running: Service) -> None:
-    for path in (b"/%zz", b"/events/%E0%A4%A", b"/events/" + b"a" * 5_000):
-        assert problem(await raw(running, b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n"))["status"] in (400, 414)
+async def test_a_path_that_cannot_be_decoded_is_refused(driver: Driver, running: Service) -> None:
+    for path in ("/%zz", driver.read("%E0%A4%A").path, driver.read("a" * 5_000).path):
+        assert problem(await raw(running, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()))["status"] in (400, 414)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ async def test_a_request_that_takes_too_long_is_answered_503(
 ) -> None:
     api = client(start_service(REQUEST_TIMEOUT_MS="300", DATABASE_LOCK_TIMEOUT_MS="20000"))
     resource = (await driver.create().send(api)).json()["id"]
-    connect().execute(driver.lock.encode(), [resource])
+    connect().execute(driver.lock.encode(), {"resource": resource})
 
     answer = await driver.write_once(resource).send(api)
 
@@ -99,15 +99,15 @@ async def test_a_request_that_takes_too_long_is_answered_503(
 
 @pytest.mark.parametrize(
     "beginning",
-    [b"GET /", b"POST /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"],
+    ["GET /", "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{{"],
     ids=["head", "body"],
 )
 async def test_a_request_that_does_not_arrive_in_time_is_given_up(
-    start_service: StartService, beginning: bytes
+    driver: Driver, start_service: StartService, beginning: str
 ) -> None:
     service = start_service(REQUEST_TIMEOUT_MS="500")
 
     async with asyncio.timeout(10):
-        answer = await raw(service, beginning)
+        answer = await raw(service, beginning.format(path=driver.create().path).encode())
 
     assert problem(answer)["status"] in (408, 503)

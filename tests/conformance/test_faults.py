@@ -57,16 +57,14 @@ async def test_a_stopped_database_makes_it_unready_and_nothing_else_and_it_recov
         for answer in answers:
             assert answer.status_code == 201 or problem(answer, 503)
 
-        postgres = Postgres.start(
-            launcher,
-        )
+        postgres = Postgres.start(launcher)
         assert await asyncio.to_thread(eventually, "readiness 200", lambda: service.readiness() == 200)
         assert (await driver.write_once(resource).send(api)).status_code == 201
         assert service.process.poll() is None
         # Whatever was reported as done before is there; what failed at the moment of the stop may be there too.
         done = sum(answer.status_code == 201 for answer in answers) + 1
-        with psycopg.connect(postgres.owner_url) as connection:
-            row = connection.execute(driver.effects.encode(), [resource]).fetchone()
+        with psycopg.connect(postgres.admin_url) as connection:
+            row = connection.execute(driver.effects.encode(), {"resource": resource}).fetchone()
             assert row
             assert done <= row[0] <= len(answers) + 1
     finally:
@@ -112,7 +110,7 @@ async def test_sigterm_under_load_drops_no_request_and_ends_in_time_with_0(
 ) -> None:
     service = start_service(SHUTDOWN_DRAIN_MS="3000")
     api = client(service)
-    resource = (await driver.create(capacity=1_000_000).send(api)).json()["id"]
+    resource = (await driver.create().send(api)).json()["id"]
     async with load(driver, api, resource) as answers:
         await arrived(answers, 100)
         service.process.send_signal(signal.SIGTERM)
@@ -123,7 +121,7 @@ async def test_sigterm_under_load_drops_no_request_and_ends_in_time_with_0(
     assert {answer.status_code for answer in answers} == {201}
     assert await asyncio.to_thread(service.process.wait, GRACE) == 0
     assert time.monotonic() - asked < GRACE
-    assert database.execute(driver.effects.encode(), [resource]).fetchone() == (len(answers),)
+    assert database.execute(driver.effects.encode(), {"resource": resource}).fetchone() == (len(answers),)
 
 
 @pytest.mark.check(33)
@@ -136,7 +134,7 @@ async def test_sigterm_waits_for_requests_that_wait_for_a_lock(
     api = client(service)
     resource = (await driver.create().send(api)).json()["id"]
     holder = connect()
-    holder.execute(driver.lock.encode(), [resource])
+    holder.execute(driver.lock.encode(), {"resource": resource})
     requests = [asyncio.create_task(driver.write_once(resource).send(api)) for _ in range(20)]
     with psycopg.connect(holder.info.dsn, password=holder.info.password, autocommit=True) as other:
         waiting = "SELECT true FROM pg_locks WHERE NOT granted AND %s = ANY(pg_blocking_pids(pid))"

@@ -33,7 +33,7 @@ async def created(driver: Driver, api: httpx.AsyncClient) -> str:
 
 
 def effects(database: Database, driver: Driver, *resources: str) -> int:
-    counts = (database.execute(driver.effects.encode(), [resource]).fetchone() for resource in resources)
+    counts = (database.execute(driver.effects.encode(), {"resource": resource}).fetchone() for resource in resources)
     return sum(count[0] for count in counts if count)
 
 
@@ -123,10 +123,10 @@ async def test_a_key_with_another_body_is_refused(
     driver: Driver, apis: list[httpx.AsyncClient], database: Database, key: str
 ) -> None:
     resource = await created(driver, apis[0])
-    await driver.write_once(resource, key, quantity=1).send(apis[0])
+    await driver.write_once(resource, key, n=1).send(apis[0])
 
     for api in apis:
-        problem(await driver.write_once(resource, key, quantity=2).send(api), 422, "IDEMPOTENCY_KEY_REUSED")
+        problem(await driver.write_once(resource, key, n=2).send(api), 422, "IDEMPOTENCY_KEY_REUSED")
     assert effects(database, driver, resource) == 1
 
 
@@ -137,7 +137,7 @@ async def test_two_bodies_under_one_key_in_parallel_have_the_effect_of_one(
     resource = await created(driver, apis[0])
 
     answers = await asyncio.gather(
-        *(driver.write_once(resource, key, quantity=1 + n % 2).send(apis[n // 2 % 2]) for n in range(40))
+        *(driver.write_once(resource, key, n=1 + n % 2).send(apis[n // 2 % 2]) for n in range(40))
     )
 
     granted = {n % 2 for n, answer in enumerate(answers) if answer.status_code == 201}
@@ -153,7 +153,7 @@ async def test_a_request_that_is_not_valid_leaves_its_key_free(
     driver: Driver, apis: list[httpx.AsyncClient], key: str
 ) -> None:
     resource = await created(driver, apis[0])
-    problem(await driver.write_once(resource, key, quantity=0).send(apis[0]), 400)
+    problem(await driver.write_once(resource, key, n=0).send(apis[0]), 400)
 
     assert (await driver.write_once(resource, key).send(apis[1])).status_code == 201
 

@@ -29,7 +29,7 @@ async def test_a_row_lock_held_past_lock_timeout_gives_bounded_answers_and_delay
     api = client(start_service(DATABASE_LOCK_TIMEOUT_MS="300", DATABASE_STATEMENT_TIMEOUT_MS="30000"))
     held, free = [(await driver.create().send(api)).json()["id"] for _ in range(2)]
     holder = connect()
-    holder.execute(driver.lock.encode(), [held])
+    holder.execute(driver.lock.encode(), {"resource": held})
 
     began = time.monotonic()
     waiting = [
@@ -61,14 +61,15 @@ async def test_200_pairs_that_lock_in_opposite_order_lose_nothing(
         async with turns:
             resource = (await driver.create().send(api)).json()["id"]
             key = f"key-{uuid.uuid4()}"
-            async with await psycopg.AsyncConnection.connect(postgres.owner_url) as other:
-                await other.execute(driver.reserve.encode(), [key])
+            names = {"resource": resource, "key": key}
+            async with await psycopg.AsyncConnection.connect(postgres.admin_url) as other:
+                await other.execute(driver.reserve.encode(), names)
                 request = asyncio.create_task(driver.write_once(resource, key).send(api))
                 await blocks_someone(other.info.backend_pid, database)
                 try:
-                    await other.execute(driver.lock.encode(), [resource])
-                    await other.execute(driver.touch.encode(), [resource])
-                    await other.execute(driver.give_back.encode(), [key])
+                    await other.execute(driver.lock.encode(), names)
+                    await other.execute(driver.touch.encode(), names)
+                    await other.execute(driver.give_back.encode(), names)
                     await other.commit()
                     survived = True
                 except psycopg.errors.DeadlockDetected:
@@ -77,8 +78,8 @@ async def test_200_pairs_that_lock_in_opposite_order_lose_nothing(
             answer = await request
             assert answer.status_code == 201, answer.text
             version = (await driver.read(resource).send(api)).json()["version"]
-            assert version == 2 + survived
-            row = database.execute(driver.effects.encode(), [resource]).fetchone()
+            assert version == 1 + driver.versions_per_write + survived
+            row = database.execute(driver.effects.encode(), names).fetchone()
             assert row == (1,)
             return survived
 

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.conformance.drivers import Account, Driver
 from tests.conformance.processes import Service, environment
 
 # Left out: `positive_data_acceptance` (no schema can say which cursors and versions exist) and `unsupported_method`
@@ -29,7 +30,11 @@ CHECKS = (
 
 
 @pytest.mark.check(11)
-def test_schemathesis_finds_no_5xx_and_no_response_outside_the_document(running: Service, tmp_path: Path) -> None:
+async def test_schemathesis_finds_no_5xx_and_no_response_outside_the_document(
+    driver: Driver, api: httpx.AsyncClient, running: Service, account: Account | None, tmp_path: Path
+) -> None:
+    await driver.find().send(api)
+    signed_in = [f"--header=authorization: Bearer {account.session.token}"] if account else []
     result = subprocess.run(
         [
             Path(sys.executable).with_name("schemathesis"),
@@ -40,6 +45,7 @@ def test_schemathesis_finds_no_5xx_and_no_response_outside_the_document(running:
             "--max-examples=60",
             "--warnings=off",
             "--no-color",
+            *signed_in,
         ],
         cwd=tmp_path,
         env=environment({}),

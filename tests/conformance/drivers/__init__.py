@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -24,29 +25,87 @@ class Call:
         return await client.request(self.method, self.path, json=self.json, headers=self.headers)
 
 
+@dataclass(frozen=True)
+class Session:
+    """What a client has once it is signed in."""
+
+    tenant: str
+    """Whose rows it sees: an id of whatever separates the users of the variant from each other."""
+    user: str
+    token: str
+    """Sent with every request."""
+    renewal: str
+    """What gives another token."""
+
+
+class Account(httpx.Auth):
+    """Whoever sends a client's requests: signs up at the first of them, as a tenant of its own."""
+
+    def __init__(self, driver: TenantDriver, session: Session | None = None) -> None:
+        self._driver = driver
+        self._session = session
+        self._signing_up = asyncio.Lock()
+
+    @property
+    def session(self) -> Session:
+        assert self._session, "nobody has signed up yet: send a request first"
+        return self._session
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        async with self._signing_up:
+            if self._session is None:
+                call = self._driver.sign_up()
+                answer = yield httpx.Request(call.method, request.url.join(call.path), json=call.json)
+                await answer.aread()
+                assert answer.status_code == 201, answer.text
+                self._session = self._driver.session(answer.json())
+        request.headers["authorization"] = f"Bearer {self._session.token}"
+        yield request
+
+
 class Driver(Protocol):
-    """One per variant, in a module of its own; `drivers.all_drivers` collects them."""
+    """One per variant, in a module of its own; `conftest.DRIVERS` lists them.
+
+    Its SQL takes the id of a resource as `%(resource)s` and a key of `write_once` as `%(key)s`.
+    """
 
     variant: str
     checks: frozenset[int]
     """Which checks of the scorecard apply. `test_scorecard.py` compares it with the scorecard itself."""
     migrate: tuple[str, ...]
     """The command of a built service that applies its migrations."""
+    compiled: str
+    """The folder of a built service that holds its modules."""
+    source: str
+    """The folder that they are made of."""
+    required: Mapping[str, str]
+    """The settings without which it does not start, with values that production accepts."""
+    settings: Mapping[str, str]
+    """What the tests set beside the URLs of servers: secrets, and limits that are a matter of their own tests."""
     privileged: Mapping[str, object]
     """Members that a client might want to set and must not, with values that no service chooses by itself."""
     lock: str
-    """SQL that locks the row of a resource, by its id."""
+    """SQL that locks the row of a resource."""
     touch: str
-    """SQL that changes a resource as another writer would, by its id: its version goes up by one."""
+    """SQL that changes a resource as another writer would: its version goes up by one."""
     effects: str
-    """SQL that counts the effects that `write_once` had on a resource, by its id."""
+    """SQL that counts the effects that `write_once` had on a resource."""
     reserve: str
     """SQL that takes, by the key of a `write_once`, a lock that `write_once` takes after the resource's row."""
     give_back: str
-    """SQL that undoes `reserve`, by the key."""
-
+    """SQL that undoes `reserve`."""
     breakage: str
     """SQL after which every statement about resources fails."""
+    versions_per_write: int
+    """By how much `write_once` raises the version of the resource."""
+
+    def account(self) -> Account | None:
+        """Somebody new to send requests; None where nobody needs to say who they are."""
+        ...
+
+    def apart(self, name: str) -> Mapping[str, str]:
+        """Settings with which a service on a database of its own shares no queue and no stream with the others."""
+        ...
 
     def create(self, **members: object) -> Call:
         """Makes the resource that the other calls work on; answered 201 with its `id`."""
@@ -64,6 +123,70 @@ class Driver(Protocol):
         """Changes the resource where it is still at a version."""
         ...
 
-    def write_once(self, resource: str, key: str | None = None, /, **changes: Any) -> Call:
-        """The write whose repetition would hurt: it locks the resource's row and adds an effect, once per key."""
+    def write_once(self, resource: str, key: str | None = None, /, n: int = 1, **changes: Any) -> Call:
+        """The write whose repetition would hurt: it locks the resource's row and adds an effect, once per key.
+
+        Args:
+            n: bodies of another `n` differ; that of 0 is not valid
+        """
+        ...
+
+    async def exercise(self, api: httpx.AsyncClient) -> None:
+        """Does something of each kind, so that each metric has a sample."""
+        ...
+
+
+class TenantDriver(Driver, Protocol):
+    """A variant whose users must not see each other."""
+
+    public: frozenset[tuple[str, str]]
+    """The operations of the OpenAPI document that need no token, as method and path."""
+    identified: str
+    """SQL that gives the tenant of a resource."""
+
+    def account(self) -> Account: ...
+
+    def sign_up(self) -> Call:
+        """Makes somebody new, with a tenant of their own; answered 201."""
+        ...
+
+    def session(self, answer: Any) -> Session:
+        """Reads the answer to `sign_up` and to `renew`."""
+        ...
+
+    def renew(self, session: Session) -> Call:
+        """Exchanges the renewal of a session for a new session."""
+        ...
+
+    def sign_out(self, session: Session) -> Call:
+        """Ends a session."""
+        ...
+
+    async def join(self, api: httpx.AsyncClient) -> Session:
+        """Makes somebody new who belongs to the tenant of the client, with the least rights."""
+        ...
+
+    def privileged_calls(self, resource: str, owner: Session) -> list[Call]:
+        """What a member with the least rights may not do to a resource, or to the owner of the tenant."""
+        ...
+
+    async def owned(self, api: httpx.AsyncClient) -> Mapping[str, str]:
+        """Makes a row of each kind that has a path, and returns their ids by the path's template."""
+        ...
+
+    def addressed(self, template: str, method: str, path: str) -> Call:
+        """A request that would be granted to whoever owns what the path addresses.
+
+        Args:
+            template: the path in the OpenAPI document
+            path: the same with ids in place
+        """
+        ...
+
+    def referring(self, tenant: Session, resource: str) -> list[Call]:
+        """Writes that refer to a resource and to a user by their ids."""
+        ...
+
+    def forged(self, session: Session) -> Mapping[str, str]:
+        """Tokens that look like a session's and must not be believed, by what is wrong with them."""
         ...

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+import httpx
+
 from tests.conformance.drivers import Call
 
 
@@ -14,6 +16,10 @@ class NestTypeorm:
     # No authentication, no tenants, no jobs, no upstream services, no user's secrets.
     checks = frozenset({11, 12, 13, 14, 22, 23, 24, 25, 26, 31, 32, 33, 38, 39, 40})
     migrate: tuple[str, ...] = ("node", "dist/database/cli.js", "migrate")
+    compiled = "dist"
+    source = "src"
+    required: Mapping[str, str] = {"DATABASE_URL": "postgresql://app@localhost:5432/app"}
+    settings: Mapping[str, str] = {}
     privileged: Mapping[str, object] = {
         "id": "00000000-0000-4000-8000-000000000000",
         "version": 77,
@@ -25,12 +31,19 @@ class NestTypeorm:
         "role": "admin",
         "tenantId": "00000000-0000-4000-8000-000000000000",
     }
-    lock = "SELECT 1 FROM events WHERE id = %s FOR UPDATE"
-    touch = "UPDATE events SET venue = 'moved', version = version + 1 WHERE id = %s"
-    effects = "SELECT count(*) FROM purchases WHERE event_id = %s"
-    reserve = "INSERT INTO idempotency_keys (key, fingerprint, response) VALUES (%s, '', '{}')"
-    give_back = "DELETE FROM idempotency_keys WHERE key = %s"
+    lock = "SELECT 1 FROM events WHERE id = %(resource)s FOR UPDATE"
+    touch = "UPDATE events SET venue = 'moved', version = version + 1 WHERE id = %(resource)s"
+    effects = "SELECT count(*) FROM purchases WHERE event_id = %(resource)s"
+    reserve = "INSERT INTO idempotency_keys (key, fingerprint, response) VALUES (%(key)s, '', '{}')"
+    give_back = "DELETE FROM idempotency_keys WHERE key = %(key)s"
     breakage = "ALTER TABLE events RENAME TO gone"
+    versions_per_write = 1
+
+    def account(self) -> None:
+        return None
+
+    def apart(self, name: str) -> Mapping[str, str]:  # noqa: ARG002 - it has neither queues nor streams
+        return {}
 
     def create(self, **members: object) -> Call:
         event = {
@@ -38,7 +51,7 @@ class NestTypeorm:
             "description": "Haydn and Bartók",
             "venue": "Town hall",
             "startsAt": "2099-05-01T19:30:00.000Z",
-            "capacity": 500,
+            "capacity": 1_000_000,
             "price": 4_500,
             "currency": "EUR",
         }
@@ -53,7 +66,12 @@ class NestTypeorm:
     def change(self, resource: str, version: int, /, **changes: Any) -> Call:
         return Call("PATCH", f"/events/{resource}", changes, {"if-match": f'"{version}"'})
 
-    def write_once(self, resource: str, key: str | None = None, /, **changes: Any) -> Call:
-        purchase = {"quantity": 1, "buyer": {"name": "Ada Lovelace", "email": "ada@example.com"}}
+    def write_once(self, resource: str, key: str | None = None, /, n: int = 1, **changes: Any) -> Call:
+        purchase = {"quantity": n, "buyer": {"name": "Ada Lovelace", "email": "ada@example.com"}}
         headers = {} if key is None else {"idempotency-key": key}
         return Call("POST", f"/events/{resource}/tickets/purchase", purchase | changes, headers)
+
+    async def exercise(self, api: httpx.AsyncClient) -> None:
+        event = (await self.create(capacity=1).send(api)).json()["id"]
+        for call in (self.write_once(event), self.write_once(event), self.read(event)):
+            await call.send(api)

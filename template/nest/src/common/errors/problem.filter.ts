@@ -39,6 +39,9 @@ export class ProblemFilter implements ExceptionFilter {
 
     const seconds = retryAfter(problem);
     if (seconds !== undefined) reply.header('retry-after', String(seconds));
+[%- if variant != 'nest-typeorm' %]
+    if (problem.status === 401) reply.header('www-authenticate', 'Bearer'); // RFC 9110, 15.5.2
+[%- endif %]
     reply.status(problem.status).header('content-type', PROBLEM_JSON).send(JSON.stringify(problem));
   }
 

@@ -1,0 +1,265 @@
+"""What belongs to one tenant is not there for another: not by its id, not by its values, not by any way round."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from tests.conformance.conftest import Client, StartService
+from tests.conformance.drivers import Account, Call, TenantDriver
+from tests.conformance.problems import problem
+from tests.conformance.processes import Postgres, Service
+from tests.conformance.raw import abandon
+
+Database = psycopg.Connection[tuple[Any, ...]]
+
+TURNS = 1_000
+
+
+@pytest.fixture
+def other(driver: TenantDriver, client: Client, running: Service) -> httpx.AsyncClient:
+    """A client of another tenant."""
+    return client(running, driver.account())
+
+
+@pytest.fixture
+def application(postgres: Postgres) -> Iterator[Database]:
+    """A connection of the role that the running service uses."""
+    with psycopg.connect(postgres.env["DATABASE_URL"], autocommit=True) as connection:
+        yield connection
+
+
+@pytest.mark.check(1)
+def test_the_services_role_bypasses_no_policy_and_owns_no_table(application: Database) -> None:
+    rights = "SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user"
+    assert application.execute(rights).fetchone() == (False, False)
+    owned = "SELECT relname FROM pg_class WHERE pg_has_role(current_user, relowner, 'USAGE') AND relkind IN ('r', 'p')"
+    assert application.execute(owned).fetchall() == []
+    # Not by way of a role that it belongs to, either.
+    reachable = (
+        "SELECT rolname FROM pg_roles WHERE pg_has_role(current_user, oid, 'MEMBER') AND rolname <> current_user"
+    )
+    assert application.execute(reachable).fetchall() == []
+
+
+@pytest.mark.check(2)
+def test_every_table_of_tenants_is_forced_under_policies_and_indexed_by_tenant(database: Database) -> None:
+    tables = database.execute(
+        """
+        SELECT relname, relrowsecurity, relforcerowsecurity,
+               (SELECT count(*) FROM pg_policy WHERE polrelid = c.oid),
+               EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attname = 'tenant_id' AND attnotnull),
+               EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+                        WHERE indrelid = c.oid AND attname = 'tenant_id')
+          FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"""
+    ).fetchall()
+    assert len(tables) >= 5
+    for table, enabled, forced, policies, has_tenant, indexed in tables:
+        assert enabled, f"{table} has no row-level security"
+        assert forced, f"the owner of {table} sees every row"
+        assert policies, f"{table} has no policy"
+        assert has_tenant == indexed, f"no index of {table} starts with its tenant"
+    assert [table for table, *_, has_tenant, _ in tables if not has_tenant] == TABLES_OF_PEOPLE
+
+
+TABLES_OF_PEOPLE = ["tenants", "users", "passwords", "rate_limits"]
+"""Those that come before there is a tenant; a row of theirs belongs to a person, or to nobody."""
+
+
+@pytest.mark.check(3)
+async def test_without_a_tenant_no_table_shows_a_row_and_none_raises_an_error(
+    driver: TenantDriver, api: httpx.AsyncClient, application: Database, database: Database
+) -> None:
+    await driver.exercise(api)
+    tables = database.execute(
+        """SELECT format('%I', relname)
+             FROM pg_class c JOIN pg_attribute ON attrelid = c.oid AND attname = 'tenant_id'
+            WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"""
+    ).fetchall()
+
+    filled = 0
+    for context in (None, ""):  # never set, and what `set_config(..., true)` leaves behind
+        if context is not None:
+            application.execute("SELECT set_config('app.tenant_id', %s, false)", [context])
+        for (table,) in tables:
+            query = f"SELECT count(*) FROM {table}".encode()  # noqa: S608 - the catalog's own names
+            assert application.execute(query).fetchone() == (0,), f"{table} under {context!r}"
+            row = database.execute(query).fetchone()
+            filled += bool(row and row[0])
+    assert filled >= 10, "hardly a table had a row to hide"
+
+
+@pytest.mark.check(4)
+async def test_another_tenants_id_is_answered_like_a_random_one_on_every_route(
+    driver: TenantDriver, api: httpx.AsyncClient, other: httpx.AsyncClient, running: Service
+) -> None:
+    owned = await driver.owned(other)
+    document = httpx.get(f"{running.url}/openapi.json").json()
+    operations = [(path, method) for path, methods in document["paths"].items() if "{" in path for method in methods]
+    assert {path for path, _ in operations} == owned.keys()
+
+    for template, method in operations:
+        theirs, nobodys = owned[template], str(uuid.uuid4())
+        answers = []
+        for identifier in (theirs, nobodys):
+            answer = await driver.addressed(template, method, filled(template, identifier)).send(api)
+            problem(answer, 404)
+            answers.append(neutral(answer, identifier))
+        assert answers[0] == answers[1], f"{method} {template}"
+    # What was tried against them is still theirs, as it was.
+    for template, method in operations:
+        if method == "get":
+            assert (await other.get(filled(template, owned[template]))).status_code == 200
+
+
+def filled(template: str, identifier: str) -> str:
+    return re.sub(r"\{\w+\}", identifier, template)
+
+
+def neutral(answer: httpx.Response, identifier: str) -> tuple[object, ...]:
+    """An answer without what differs from request to request, and without the id that it was about."""
+    headers = {
+        name: value for name, value in answer.headers.items() if name not in {"x-request-id", "date", "ratelimit"}
+    }
+    text = answer.text.replace(answer.headers["x-request-id"], "REQUEST").replace(identifier, "ID")
+    return answer.status_code, sorted(headers.items()), text
+
+
+@pytest.mark.check(5)
+async def test_another_tenants_id_in_a_body_changes_nothing_of_theirs(
+    driver: TenantDriver, api: httpx.AsyncClient, other: httpx.AsyncClient, account: Account, database: Database
+) -> None:
+    own = (await driver.create().send(api)).json()
+    theirs = (await driver.create().send(other)).json()
+    [(tenant,)] = database.execute(driver.identified.encode(), {"resource": theirs["id"]}).fetchall()
+
+    for name in ("tenantId", "tenant_id", "tid"):
+        calls = [
+            driver.create(**{name: tenant}),
+            driver.change(own["id"], own["version"], **{name: tenant}),
+            driver.write_once(own["id"], **{name: tenant}),
+        ]
+        for call in calls:
+            answer = await call.send(api)
+            if answer.is_success:
+                assert tenant not in answer.text
+            else:
+                problem(answer, 400)
+        for header in ("x-tenant-id", "tenant-id", "x-tenant"):
+            created = await Call("POST", driver.create().path, driver.create().json, {header: tenant}).send(api)
+            [(stored,)] = database.execute(driver.identified.encode(), {"resource": created.json()["id"]}).fetchall()
+            assert stored == account.session.tenant
+
+    assert [row["id"] for row in (await driver.find().send(other)).json()["data"]] == [theirs["id"]]
+    assert (await driver.read(theirs["id"]).send(other)).json() == theirs
+
+
+@pytest.mark.check(6)
+async def test_a_reference_to_another_tenants_row_is_answered_like_one_to_no_row(
+    driver: TenantDriver, api: httpx.AsyncClient, client: Client, running: Service, database: Database
+) -> None:
+    stranger = driver.account()
+    other = client(running, stranger)
+    own = (await driver.create().send(api)).json()["id"]
+    theirs = (await driver.create().send(other)).json()["id"]
+    nobody, nothing = (str(uuid.uuid4()) for _ in range(2))
+
+    session = stranger.session
+    unknown = type(session)(nobody, nobody, "", "")
+    pairs = [
+        *zip(driver.referring(session, theirs), driver.referring(unknown, nothing), strict=True),
+        *zip(driver.referring(session, own)[1:], driver.referring(unknown, own)[1:], strict=True),
+    ]
+    for to_theirs, to_nothing in pairs:
+        answers = []
+        for call in (to_theirs, to_nothing):
+            answer = await call.send(api)
+            problem(answer, 404)
+            answers.append(re.sub(r"[0-9a-f-]{36}", "ID", answer.text))
+        assert answers[0] == answers[1]
+    for resource in (own, theirs):
+        assert database.execute(driver.effects.encode(), {"resource": resource}).fetchone() == (0,)
+
+
+@pytest.mark.check(7)
+async def test_two_tenants_may_hold_the_same_unique_value(
+    driver: TenantDriver, api: httpx.AsyncClient, other: httpx.AsyncClient
+) -> None:
+    name = f"Bridge {uuid.uuid4()}"
+
+    assert (await driver.create(name=name).send(other)).status_code == 201
+    assert (await driver.create(name=name).send(api)).status_code == 201
+    problem(await driver.create(name=name).send(api), 409)
+
+
+@pytest.mark.check(8)
+async def test_a_pool_of_one_connection_alternated_1_000_times_with_errors_and_aborts_mixes_nothing_up(
+    driver: TenantDriver, start_service: StartService, client: Client
+) -> None:
+    service = start_service(DATABASE_POOL_MAX="1", DATABASE_LOCK_TIMEOUT_MS="2000", REQUEST_TIMEOUT_MS="20000")
+    accounts = [driver.account() for _ in range(2)]
+    tenants = [client(service, account) for account in accounts]
+    resources = [(await driver.create().send(api)).json()["id"] for api in tenants]
+
+    for turn in range(TURNS):
+        mine, api, theirs = resources[turn % 2], tenants[turn % 2], resources[(turn + 1) % 2]
+        kind = turn // 2 % 5
+        if kind == 0:
+            found = (await driver.find().send(api)).json()["data"]
+            assert [row["id"] for row in found] == [mine]
+        elif kind == 1:
+            problem(await driver.read(theirs).send(api), 404)
+        elif kind == 2:
+            problem(await driver.create(name=(await driver.read(mine).send(api)).json()["name"]).send(api), 409)
+        elif kind == 3:
+            await abandon(service, driver.write_once(mine), accounts[turn % 2])
+        else:
+            # Both at once: one waits for the connection that the other holds.
+            answers = await asyncio.gather(
+                *(driver.read(resource).send(tenant) for resource, tenant in zip(resources, tenants, strict=True)),
+                driver.read(theirs).send(api),
+            )
+            assert [answer.status_code for answer in answers] == [200, 200, 404]
+
+
+@pytest.mark.check(9)
+async def test_no_view_partition_or_function_shows_another_tenants_rows(
+    driver: TenantDriver,
+    api: httpx.AsyncClient,
+    other: httpx.AsyncClient,
+    account: Account,
+    application: Database,
+    database: Database,
+) -> None:
+    for tenant in (api, other):
+        await driver.exercise(tenant)
+    for (view,) in database.execute("SELECT format('%I.%I', schemaname, matviewname) FROM pg_matviews").fetchall():
+        database.execute(f"REFRESH MATERIALIZED VIEW {view}".encode())
+    application.execute("SELECT set_config('app.tenant_id', %s, false)", [account.session.tenant])
+
+    relations = application.execute(
+        """SELECT format('%I.%I', nspname, relname) FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+            WHERE relkind IN ('r', 'p', 'v', 'm') AND nspname !~ '^(pg_|information_schema)'
+              AND has_schema_privilege(relnamespace, 'USAGE') AND has_any_column_privilege(pg_class.oid, 'SELECT')"""
+    ).fetchall()
+    functions = application.execute(
+        """SELECT format('%I.%I()', nspname, proname) FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace
+            WHERE prosecdef AND pronargs = pronargdefaults AND prokind = 'f' AND prorettype <> 'trigger'::regtype
+              AND nspname !~ '^(pg_|information_schema)' AND has_function_privilege(pg_proc.oid, 'EXECUTE')"""
+    ).fetchall()
+
+    assert len(relations) >= 10
+    shown = 0
+    for (source,) in relations + functions:
+        query = f"SELECT to_jsonb(found)->>'tenant_id' FROM {source} AS found"  # noqa: S608 - the catalog's own names
+        tenants = {tenant for (tenant,) in application.execute(query.encode()).fetchall() if tenant}
+        assert tenants <= {account.session.tenant}, source
+        shown += len(tenants)
+    assert shown >= 5, "hardly anything showed a row"
