@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -21,22 +22,40 @@ def install(service: Path) -> None:
     target = service / "node_modules"
     if target.exists():
         return
-    key = hashlib.sha256(b"".join(_without_name(service / name) for name in ("package.json", "package-lock.json")))
+    key = hashlib.sha256(b"".join(_without_answers(manifest) for manifest in [*_manifests(service), _lock(service)]))
     source = _provide(service, _STORE / key.hexdigest()[:16])
-    draft = service / f".node_modules-{os.getpid()}"  # complete, or not there
+    for workspace in source.glob("packages/*/node_modules"):
+        _place(workspace, service / workspace.relative_to(source))
+    _place(source / "node_modules", target)
+
+
+def _place(source: Path, target: Path) -> None:
+    draft = target.with_name(f".node_modules-{os.getpid()}")  # complete, or not there
     try:
-        shutil.copytree(source / "node_modules", draft, symlinks=True, copy_function=os.link)
+        shutil.copytree(source, draft, symlinks=True, copy_function=os.link)
     except OSError:  # another file system
         shutil.rmtree(draft, ignore_errors=True)
-        shutil.copytree(source / "node_modules", draft, symlinks=True)
+        shutil.copytree(source, draft, symlinks=True)
     draft.rename(target)
 
 
-def _without_name(manifest: Path) -> bytes:
-    """What decides the installed packages: the lines of a manifest without the service's own answers."""
-    own = ('  "name":', '  "description":', '  "author":', '  "license":', '      "name":', '      "license":')
-    lines = manifest.read_text().splitlines()
-    return "\n".join(line for index, line in enumerate(lines) if index > 12 or not line.startswith(own)).encode()
+def _manifests(service: Path) -> list[Path]:
+    """The service's package.json, and those of its workspaces."""
+    return [service / "package.json", *sorted(service.glob("packages/*/package.json"))]
+
+
+def _lock(service: Path) -> Path:
+    return service / "package-lock.json"
+
+
+def _without_answers(manifest: Path) -> bytes:
+    """What decides the installed packages: a manifest without what the service was asked for."""
+    document = json.loads(manifest.read_text())
+    own = [document, *(entry for path, entry in document.get("packages", {}).items() if "node_modules/" not in path)]
+    for entry in own:
+        for answer in ("name", "description", "author", "license"):
+            entry.pop(answer, None)
+    return json.dumps(document).encode()
 
 
 def _provide(service: Path, store: Path) -> Path:
@@ -47,9 +66,9 @@ def _provide(service: Path, store: Path) -> Path:
             return store
         work = Path(tempfile.mkdtemp(prefix="installing-", dir=store.parent))
         try:
-            for name in ("package.json", "package-lock.json", ".npmrc"):
-                if (service / name).exists():
-                    shutil.copy(service / name, work / name)
+            for path in [*_manifests(service), _lock(service), service / ".npmrc"]:
+                (work / path.relative_to(service)).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, work / path.relative_to(service))
             command = ["npm", "ci", "--no-audit", "--no-fund"]
             result = subprocess.run(command, cwd=work, env=environment(), capture_output=True, text=True, check=False)
             if result.returncode != 0:

@@ -1,0 +1,62 @@
+"""One template out of the documents that the options of a variant give."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+from jinja2 import Environment
+
+from tools import QUESTIONS
+from tools.merge import Choice, choices, merged
+
+COMBINATIONS = [
+    (("broker", broker), ("jobs", jobs)) for broker, jobs in itertools.product(("nats", "none"), (True, False))
+]
+
+
+def rendered(template: str, choice: Choice) -> str:
+    options = {name: value for name, value in QUESTIONS["_envops"].items() if name != "undefined"}
+    return Environment(**options).from_string(template).render(dict(choice))  # noqa: S701 - this is no HTML
+
+
+def full(broker: str, jobs: bool) -> dict[str, Any]:
+    return {"name": "x", "list": [broker, jobs], "empty": {}}
+
+
+DOCUMENTS = {
+    "nothing differs": lambda broker, jobs: {"a": 1, "b": [1, 2]},
+    "a member in the middle": lambda broker, jobs: {"a": 1} | ({"b": {"c": 1}} if jobs else {}) | {"d": 2},
+    "the last member": lambda broker, jobs: {"a": 1} | ({"z": 2} if broker == "nats" else {}),
+    "the first member": lambda broker, jobs: ({"a": 1} if jobs else {}) | {"z": 2},
+    "two options, nested": lambda broker, jobs: {
+        "root": {"a": 1} | ({"b": 2} if jobs else {}) | ({"c": 3} if broker == "nats" else {}) | {"d": "é \u2028"}
+    },
+    "both options together": lambda broker, jobs: {"a": 1} | ({"b": 2} if jobs and broker == "nats" else {}),
+    "either option": lambda broker, jobs: {"a": 1} | ({"b": 2} if jobs or broker == "nats" else {}),
+    "another value": lambda broker, jobs: {"a": "with" if jobs else "without"},
+    "values that are no objects": full,
+    "no member in common": lambda broker, jobs: {"a": 1} if jobs else {"b": 1},
+    "nothing in one": lambda broker, jobs: {"deep": {"a": 1} if jobs else {}},
+}
+
+
+@pytest.mark.parametrize("make", DOCUMENTS.values(), ids=DOCUMENTS)
+def test_the_template_renders_to_the_document_of_each_choice(make: Any) -> None:
+    documents = {choice: make(*(value for _, value in choice)) for choice in COMBINATIONS}
+    template = merged(documents)
+    for choice, document in documents.items():
+        assert rendered(template, choice) == json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def test_what_does_not_differ_carries_no_condition() -> None:
+    assert "[%" not in merged({choice: {"a": [1], "b": {}} for choice in COMBINATIONS})
+
+
+def test_the_choices_of_a_variant_begin_with_its_defaults() -> None:
+    assert choices("nest-typeorm") == [()]
+    first, *others = choices("nest-drizzle")
+    assert dict(first) == {"messaging": "nats", "queue": "bullmq"}
+    assert len(others) == 3

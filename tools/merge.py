@@ -1,0 +1,101 @@
+"""One template out of the JSON documents that a variant's answers give."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tools import QUESTIONS
+
+Choice = tuple[tuple[str, object], ...]
+"""What was chosen, question by question."""
+
+
+def choices(variant: str) -> list[Choice]:
+    """Every combination of a variant's own options, the defaults first. They decide what is installed and served."""
+    options = []
+    for name, question in QUESTIONS.items():
+        if name.startswith("_") or not isinstance(when := question.get("when"), str) or f"'{variant}'" not in when:
+            continue
+        values = [True, False] if question["type"] == "bool" else list(question.get("choices", {}).values())
+        default = question["default"]
+        options.append([(name, value) for value in sorted(values, key=lambda value: value != default)])
+    return list(itertools.product(*options))
+
+
+def merged(documents: Mapping[Choice, Any]) -> str:
+    """The template that renders to each of the documents, in two-space JSON, under what was chosen for it."""
+    return _template(documents, "") + "\n"
+
+
+def _template(documents: Mapping[Choice, Any], indent: str) -> str:
+    values = list(documents.values())
+    if all(value == values[0] for value in values):
+        return json.dumps(values[0], indent=2, ensure_ascii=False).replace("\n", f"\n{indent}")
+    if all(isinstance(value, dict) for value in values) and (members := _members(documents, indent)):
+        return f"{{\n{members}\n{indent}}}"
+    return _alternatives(documents, indent)
+
+
+def _members(documents: Mapping[Choice, dict[str, Any]], indent: str) -> str | None:
+    """The members of an object, each behind its condition; None where no member begins all of them."""
+    text = ""
+    for key in _keys(documents.values()):
+        having = {choice: document[key] for choice, document in documents.items() if key in document}
+        member = f"{indent}  {json.dumps(key, ensure_ascii=False)}: {_template(having, f'{indent}  ')}"
+        condition = _condition(having, documents)
+        if not text:
+            if condition is not None:
+                return None
+            text = member
+        else:
+            text += f",\n{member}" if condition is None else f"[% if {condition} %],\n{member}[% endif %]"
+    return text
+
+
+def _alternatives(documents: Mapping[Choice, Any], indent: str) -> str:
+    groups: dict[str, list[Choice]] = {}
+    for choice, document in documents.items():
+        text = json.dumps(document, indent=2, ensure_ascii=False).replace("\n", f"\n{indent}")
+        groups.setdefault(text, []).append(choice)
+    *others, last = groups
+    tests = "".join(
+        f"[% {'elif' if number else 'if'} {_condition(groups[text], documents)} %]{text}"
+        for number, text in enumerate(others)
+    )
+    return f"{tests}[% else %]{last}[% endif %]"
+
+
+def _keys(documents: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The keys of all objects, each after those that come before it in its own."""
+    keys: list[str] = []
+    for document in documents:
+        place = 0
+        for key in document:
+            if key in keys:
+                place = keys.index(key) + 1
+            else:
+                keys.insert(place, key)
+                place += 1
+    return keys
+
+
+def _condition(wanted: Iterable[Choice], among: Iterable[Choice]) -> str | None:
+    """The shortest expression that holds for some choices and for no others; None if it always holds."""
+    wanted, among = set(wanted), set(among)
+    if wanted == among:
+        return None
+    facts = list(dict.fromkeys(fact for choice in sorted(among, key=str) for fact in choice))
+    for size in range(1, len(next(iter(among))) + 1):
+        for combination in itertools.combinations(facts, size):
+            if wanted == {choice for choice in among if set(combination) <= set(choice)}:
+                return _expression(combination)
+    return " or ".join(f"({_expression(choice)})" for choice in sorted(wanted, key=str))
+
+
+def _expression(facts: Iterable[tuple[str, object]]) -> str:
+    return " and ".join(
+        f"{name} == {value!r}" if isinstance(value, str) else name if value else f"not {name}" for name, value in facts
+    )
