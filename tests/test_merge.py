@@ -12,7 +12,7 @@ from jinja2 import Environment
 from tools import QUESTIONS
 from tools.merge import Choice, choices, merged
 
-COMBINATIONS = [
+COMBINATIONS: list[Choice] = [
     (("broker", broker), ("jobs", jobs)) for broker, jobs in itertools.product(("nats", "none"), (True, False))
 ]
 
@@ -23,7 +23,7 @@ def rendered(template: str, choice: Choice) -> str:
 
 
 DOCUMENTS = {
-    "nothing differs": lambda has: {"a": 1, "b": [1, 2]},
+    "nothing but a list": lambda has: {"a": 1, "b": [1, has["jobs"]]},
     "a member in the middle": lambda has: {"a": 1} | ({"b": {"c": 1}} if has["jobs"] else {}) | {"d": 2},
     "the last member": lambda has: {"a": 1} | ({"z": 2} if has["broker"] == "nats" else {}),
     "the first member": lambda has: ({"a": 1} if has["jobs"] else {}) | {"z": 2},
