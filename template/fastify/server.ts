@@ -1,5 +1,5 @@
 import type { Server } from 'node:http';
-import { type FastifyHttpOptions, LogController } from 'fastify';
+import { type FastifyBaseLogger, type FastifyHttpOptions, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { answerParserError, answerRouterError } from './early-errors.js';
 import { requestId } from './request-id.js';
@@ -16,7 +16,8 @@ export interface HttpSettings {
 /** How Fastify listens, reads requests and names them. */
 export function serverOptions(settings: HttpSettings, logger: Logger) {
   return {
-    loggerInstance: logger,
+    // As Fastify's plugins know it.
+    loggerInstance: logger as FastifyBaseLogger,
     // One line per request is written by `observeRequest`; Fastify would write two.
     logController: new LogController({ disableRequestLogging: true }),
     // A logger for each request is not needed: `requestContext` knows the id.
@@ -33,7 +34,7 @@ export function serverOptions(settings: HttpSettings, logger: Logger) {
     http: { connectionsCheckingInterval: 1_000 },
     // A request that arrives while the server closes is still answered; balancers need a moment to look away.
     return503OnClosing: false,
-  } satisfies FastifyHttpOptions<Server, Logger>;
+  } satisfies FastifyHttpOptions<Server>;
 }
 
 /** For helmet. Without TLS of its own the service cannot ask for upgrades. */

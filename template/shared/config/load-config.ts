@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 
 /** The environment does not fit the schema. The message names every offending variable. */
 export class ConfigError extends Error {
@@ -65,9 +65,10 @@ function describeIssue(
   return given[name] === undefined ? `${name} is missing${hint}` : `${name}: ${issue.message}${hint}`;
 }
 
-/** `npm run dev` writes secrets that start with `dev_`; `<secret>` is the placeholder of .env.example. */
+/** `dev` writes secrets that start with `dev_`, of which a list may hold several; `<secret>` is the placeholder of .env.example. */
 function isDevelopmentSecret(value: string | undefined): boolean {
   if (value === undefined) return false;
-  if (value.startsWith('dev_') || value.includes('<secret>')) return true;
+  if (value.split(',').some((part) => part.trim().startsWith('dev_')) || value.includes('<secret>'))
+    return true;
   return URL.canParse(value) && new URL(value).password.startsWith('dev_');
 }

@@ -47,7 +47,9 @@ export function parseKeyRing(text: string): KeyRing {
   for (const [index, part] of text.split(',').entries()) {
     const digits = KEY.exec(part.trim())?.[1];
     if (digits === undefined) {
-      throw new Error(`key ${index + 1} is not 64 hexadecimal digits: make one with \`openssl rand -hex 32\``);
+      throw new Error(
+        `key ${index + 1} is not 64 hexadecimal digits: make one with \`openssl rand -hex 32\``,
+      );
     }
     const key = Buffer.from(digits, 'hex');
     const id = createHash('sha256').update(key).digest('hex').slice(0, 8);
@@ -109,7 +111,9 @@ export class Encryption {
    * @throws DecryptionError
    */
   rotate(message: string, place: Place): string {
-    return message.startsWith(this.currentPrefix) ? message : this.encrypt(this.decrypt(message, place), place);
+    return message.startsWith(this.currentPrefix)
+      ? message
+      : this.encrypt(this.decrypt(message, place), place);
   }
 
   private keyOf(keyId: string): KeyObject {

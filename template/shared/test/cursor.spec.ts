@@ -25,7 +25,7 @@ it('gives a page a cursor only where there is a row behind it', () => {
   const day = ({ time }: typeof PLACE) => time.getUTCDate();
   const page = toPage(rows, 2, (row) => row, day);
   expect(page.data).toEqual([1, 2]);
-  expect(decodeCursor(page.page.nextCursor ?? '')).toEqual(rows[1]);
+  expect(decodeCursor(page.page.nextCursor ?? '')).toEqual(rows[1] ?? PLACE);
   expect(toPage(rows, 3, (row) => row, day)).toEqual({ data: [1, 2, 3], page: { nextCursor: null } });
   expect(toPage([], 3, (row: typeof PLACE) => row, day)).toEqual({ data: [], page: { nextCursor: null } });
 });

@@ -5,7 +5,7 @@ import pg from 'pg';
 import { grantToApplication } from './grants.js';
 import { MIGRATION_LOCK } from './safeguards.js';
 
-const FOLDER = fileURLToPath(new URL('../migrations', import.meta.url));
+const FOLDER = fileURLToPath(new URL('[[ "./" if variant == "fastify-bun" else "../" ]]migrations', import.meta.url));
 
 export interface MigrationUrls {
   /** Of the role that owns the schema. */

@@ -1,0 +1,24 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createApp } from './app.js';
+import { configOrExit, readConfig } from './shared/lib/config/config.js';
+import { observeRuntime } from './shared/lib/telemetry/metrics.js';
+
+/** SIGTERM must end the process within 10 s, whatever hangs. */
+const SHUTDOWN_LIMIT_MS = 9_000;
+
+const config = configOrExit(readConfig);
+observeRuntime();
+const app = await createApp(config);
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.once(signal, async () => {
+    setTimeout(() => process.exit(1), SHUTDOWN_LIMIT_MS).unref();
+    app.lifecycle.draining = true;
+    // Balancers need a moment to look away: until then the service answers.
+    await sleep(config.SHUTDOWN_DRAIN_MS);
+    await app.close();
+    process.exit(0);
+  });
+}
+
+await app.listen({ port: config.PORT, host: config.HOST });

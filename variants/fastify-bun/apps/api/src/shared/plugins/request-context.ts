@@ -1,0 +1,43 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import fp from 'fastify-plugin';
+import { assertJsonDepth } from '../lib/http/json-depth.js';
+import { answerInTime, observeRequest } from '../lib/http/request-lifecycle.js';
+import { requestContext } from '../lib/logging/logger.js';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** What the process is about to do. `draining`: it was asked to stop, and answers what it has accepted. */
+    readonly lifecycle: { draining: boolean };
+  }
+  interface FastifyContextConfig {
+    /** In milliseconds, for a route that may take longer than others to begin its answer. */
+    readonly timeoutMs?: number;
+  }
+}
+
+/** Names each request, bounds its time, and writes its line of the log and its measurement. */
+export const requestContextPlugin = fp<{ readonly timeoutMs: number }>(
+  async (app, { timeoutMs }) => {
+    const lifecycle = { draining: false };
+    app.decorate('lifecycle', lifecycle);
+
+    app.addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, done: () => void) => {
+      reply.header('x-request-id', request.id);
+      // So that no client sends its next request into a connection that is about to be closed.
+      if (lifecycle.draining) reply.header('connection', 'close');
+      answerInTime(reply, request.routeOptions.config.timeoutMs ?? timeoutMs);
+      requestContext.run({ requestId: request.id }, done);
+    });
+    app.addHook('preValidation', (request, _reply, done) => {
+      try {
+        assertJsonDepth(request.body);
+        // Again: a body arrives in events of the socket, which know nothing of the request.
+        requestContext.run({ requestId: request.id }, done);
+      } catch (error) {
+        done(error as Error);
+      }
+    });
+    app.addHook('onResponse', observeRequest);
+  },
+  { name: 'request-context' },
+);

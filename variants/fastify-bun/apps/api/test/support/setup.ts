@@ -1,0 +1,13 @@
+import { afterAll } from 'bun:test';
+import { startServices } from '../../../../scripts/services.mjs';
+import { createTemplate } from './database.js';
+
+// Loaded once, before the test files (bunfig.toml): real servers, unless the environment names some.
+const services = await startServices({ ephemeral: true });
+Object.assign(process.env, services.env);
+const dropTemplate = await createTemplate();
+
+afterAll(async () => {
+  await dropTemplate();
+  await services.stop();
+});
