@@ -20,7 +20,9 @@ const migrated = read(`${String(idx).padStart(4, '0')}_snapshot.json`);
 const wanted = generateDrizzleJson(schema, migrated.id);
 if (!isDeepStrictEqual(contents(migrated), contents(wanted))) {
   // Where something may have been renamed, Drizzle asks, which needs a terminal: `db:generate` has one.
-  const missing = await generateMigration(migrated, wanted).catch(() => ['(something was renamed or replaced)']);
+  const missing = await generateMigration(migrated, wanted).catch(() => [
+    '(something was renamed or replaced)',
+  ]);
   process.stderr.write(
     `db: the schema has what no migration brings:\n${missing.map((sql) => `  ${sql}\n`).join('')}` +
       'Write the migration with: npm run db:generate -- a_name_for_it\n',

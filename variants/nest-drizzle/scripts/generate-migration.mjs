@@ -27,7 +27,9 @@ const migrations = () => readdirSync(FOLDER).filter((file) => file.endsWith('.sq
  */
 function forced(sql) {
   const tables = [...sql.matchAll(/^CREATE TABLE "(\w+)"/gm)].map((match) => match[1]);
-  return [sql, ...tables.map((table) => `ALTER TABLE "${table}" FORCE ROW LEVEL SECURITY;`)].join(`${BREAK}\n`);
+  return [sql, ...tables.map((table) => `ALTER TABLE "${table}" FORCE ROW LEVEL SECURITY;`)].join(
+    `${BREAK}\n`,
+  );
 }
 
 const before = new Set(migrations());
