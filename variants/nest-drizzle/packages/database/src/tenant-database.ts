@@ -28,7 +28,9 @@ export class NoTenantError extends Error {
   }
 }
 
-interface Scope extends TenantContext {
+interface Scope {
+  /** Whom it is for; nobody yet in a scope that `open` has begun. */
+  tenant: TenantContext | undefined;
   /** The transaction that is open in this scope, if one is. */
   readonly client?: PoolClient;
 }
@@ -63,18 +65,26 @@ export class TenantDatabase {
    * @param work may return a query of Drizzle's as it is: it is awaited, and so run, inside of the scope
    */
   async run<Result>(context: TenantContext, work: () => Result | PromiseLike<Result>): Promise<Result> {
-    // It becomes a part of a statement, and is no parameter there: SET takes none.
-    if (!UUID.test(context.tenantId)) throw new TypeError('A tenant is named by a UUID.');
-    const current = this.#scopes.getStore();
-    if (current !== undefined && current.tenantId !== context.tenantId) {
-      throw new Error('The code already runs for a tenant, and asks for another one.');
-    }
-    return this.#scopes.run(context, async () => work());
+    assertTenant(context, this.#scopes.getStore());
+    return this.#scopes.run({ tenant: context }, async () => work());
+  }
+
+  /** Runs a function in a scope that is nobody's until `enter` says whose: where that is found out on the way. */
+  open<Result>(work: () => Result): Result {
+    return this.#scopes.run({ tenant: undefined }, work);
+  }
+
+  /** Says on whose behalf the rest of an open scope runs. Once: a tenant cannot be changed half-way. */
+  enter(context: TenantContext): void {
+    const scope = this.#scopes.getStore();
+    if (scope === undefined) throw new NoTenantError();
+    assertTenant(context, scope);
+    scope.tenant = context;
   }
 
   /** The tenant on whose behalf the code runs. */
   get tenantId(): string {
-    return this.#scope().tenantId;
+    return this.#tenant().tenantId;
   }
 
   /**
@@ -82,9 +92,9 @@ export class TenantDatabase {
    * ended for the sake of another is run again, so `work` must change nothing but the database.
    */
   async transaction<Result>(work: () => PromiseLike<Result>): Promise<Result> {
-    const scope = this.#scope();
-    if (scope.client !== undefined) return work();
-    return pRetry(() => this.#transactionOnce(scope, work), {
+    const tenant = this.#tenant();
+    if (this.#scopes.getStore()?.client !== undefined) return work();
+    return pRetry(() => this.#transactionOnce(tenant, work), {
       retries: 4,
       minTimeout: 10,
       maxTimeout: 200,
@@ -93,12 +103,12 @@ export class TenantDatabase {
     });
   }
 
-  async #transactionOnce<Result>(scope: Scope, work: () => PromiseLike<Result>): Promise<Result> {
+  async #transactionOnce<Result>(tenant: TenantContext, work: () => PromiseLike<Result>): Promise<Result> {
     return withClient(this.pool, async (client) => {
       // Not awaited: these travel with the first statement of `work`. If they fail, so does that.
-      const begun = this.#begin(client, scope);
+      const begun = this.#begin(client, tenant);
       begun.catch(() => undefined);
-      const result = await this.#scopes.run({ ...scope, client }, async () => work());
+      const result = await this.#scopes.run({ tenant, client }, async () => work());
       await begun;
       const { command } = await client.query('COMMIT');
       // PostgreSQL answers a COMMIT of a failed transaction with a rollback; whoever swallowed the error learns of it.
@@ -109,12 +119,13 @@ export class TenantDatabase {
   }
 
   async #query(config: QueryConfig, values?: unknown[]): Promise<QueryResult> {
-    const scope = this.#scope();
-    if (scope.client !== undefined) return scope.client.query(config, values);
+    const tenant = this.#tenant();
+    const { client: open } = this.#scopes.getStore() ?? {};
+    if (open !== undefined) return open.query(config, values);
     return withClient(this.pool, async (client) => {
       // Where the statement fails, COMMIT ends the transaction as a rollback.
       const [, result] = await Promise.all([
-        this.#begin(client, scope),
+        this.#begin(client, tenant),
         client.query(config, values),
         client.query('COMMIT'),
       ]);
@@ -122,17 +133,24 @@ export class TenantDatabase {
     });
   }
 
-  /** BEGIN and the tenant in one message, which takes PostgreSQL less than two; `run` has seen that it is a UUID. */
+  /** BEGIN and the tenant in one message, which takes PostgreSQL less than two; it is known to be a UUID. */
   async #begin(client: PoolClient, { tenantId, readOnly }: TenantContext): Promise<void> {
     const begin = readOnly === true ? 'BEGIN READ ONLY' : 'BEGIN';
     await client.query(`${begin}; SET LOCAL app.tenant_id = '${tenantId}'`);
   }
 
-  #scope(): Scope {
-    const scope = this.#scopes.getStore();
-    if (scope === undefined) throw new NoTenantError();
-    return scope;
+  #tenant(): TenantContext {
+    const tenant = this.#scopes.getStore()?.tenant;
+    if (tenant === undefined) throw new NoTenantError();
+    return tenant;
   }
+}
+
+function assertTenant({ tenantId }: TenantContext, current: Scope | undefined): void {
+  // It becomes a part of a statement, and is no parameter there: SET takes none.
+  if (!UUID.test(tenantId)) throw new TypeError('A tenant is named by a UUID.');
+  if (current?.tenant !== undefined && current.tenant.tenantId !== tenantId)
+    throw new Error('The code already runs for a tenant, and asks for another one.');
 }
 
 /** Statements whose text is short of this many kinds; beyond it the texts are made of data, and not worth remembering. */

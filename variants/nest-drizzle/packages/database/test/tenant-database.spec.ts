@@ -65,6 +65,16 @@ describe('a scope', () => {
     await expect(projectIds()).rejects.toMatchObject({ cause: expect.any(NoTenantError) });
   });
 
+  it('that was opened for nobody is entered for a tenant, once, and until then nothing runs', async () => {
+    await tenants.open(async () => {
+      await expect(projectIds()).rejects.toMatchObject({ cause: expect.any(NoTenantError) });
+      await Promise.resolve().then(() => tenants.enter(a));
+      expect(await projectIds()).toEqual([a.projectId]);
+      expect(() => tenants.enter(b)).toThrow('asks for another');
+    });
+    expect(() => tenants.enter(a)).toThrow(NoTenantError);
+  });
+
   it('that may only read cannot write', async () => {
     const rename = () => tenants.db.update(projects).set({ name: 'x' });
     await expect(tenants.run({ ...a, readOnly: true }, rename)).rejects.toMatchObject({

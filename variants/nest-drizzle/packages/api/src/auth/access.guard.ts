@@ -1,22 +1,15 @@
 import { TenantDatabase } from '@app/database';
 import { includesRole, type Role } from '@app/shared';
-import {
-  type CallHandler,
-  createParamDecorator,
-  type ExecutionContext,
-  Injectable,
-  type NestInterceptor,
-  SetMetadata,
-} from '@nestjs/common';
+import { createParamDecorator, type ExecutionContext, Injectable, SetMetadata } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { AuthGuard } from '@nestjs/passport';
 import { LRUCache } from 'lru-cache';
-import { from, lastValueFrom, type Observable } from 'rxjs';
 import { DomainError } from '../common/errors/domain-error.js';
 import type { Principal } from './tokens.service.js';
 
 interface AuthenticatedRequest {
   readonly headers: { readonly authorization?: string };
+  readonly method: string;
   user: Principal;
 }
 
@@ -38,7 +31,10 @@ export const CurrentPrincipal = createParamDecorator(
   },
 );
 
-/** Every endpoint needs a token, unless it is marked as public; some need a role as well. */
+/**
+ * Every endpoint needs a token, unless it is marked as public; some need a role as well. What follows runs on behalf of
+ * the principal's tenant, and what only reads may only read.
+ */
 @Injectable()
 export class AccessGuard extends AuthGuard('jwt') {
   /**
@@ -47,7 +43,10 @@ export class AccessGuard extends AuthGuard('jwt') {
    */
   private readonly checked = new LRUCache<string, Principal>({ max: 10_000 });
 
-  constructor(private readonly reflector: Reflector) {
+  constructor(
+    private readonly reflector: Reflector,
+    private readonly tenants: TenantDatabase,
+  ) {
     super();
   }
 
@@ -56,10 +55,11 @@ export class AccessGuard extends AuthGuard('jwt') {
     if (this.reflector.getAllAndOverride<boolean | undefined>(IS_PUBLIC, targets) === true) return true;
     await this.authenticate(context);
     const needed = this.reflector.getAllAndOverride<Role | undefined>(NEEDED_ROLE, targets);
-    const { user } = context.switchToHttp().getRequest<AuthenticatedRequest>();
+    const { user, method } = context.switchToHttp().getRequest<AuthenticatedRequest>();
     if (needed !== undefined && !includesRole(user.role, needed)) {
       throw new DomainError(`This is for members with the role ${needed}.`, 'FORBIDDEN', { role: user.role });
     }
+    this.tenants.enter({ tenantId: user.tenantId, readOnly: method === 'GET' || method === 'HEAD' });
     return true;
   }
 
@@ -81,18 +81,5 @@ export class AccessGuard extends AuthGuard('jwt') {
     if (!user)
       throw new DomainError('Send a valid access token: Authorization: Bearer <token>.', 'UNAUTHORIZED');
     return user;
-  }
-}
-
-/** Runs the handler on behalf of the principal's tenant; what only reads may only read. */
-@Injectable()
-export class TenantScopeInterceptor implements NestInterceptor {
-  constructor(private readonly tenants: TenantDatabase) {}
-
-  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    const { user, method } = context.switchToHttp().getRequest<{ user?: Principal; method: string }>();
-    if (user === undefined) return next.handle();
-    const scope = { tenantId: user.tenantId, readOnly: method === 'GET' || method === 'HEAD' };
-    return from(this.tenants.run(scope, () => lastValueFrom(next.handle())));
   }
 }

@@ -9,17 +9,7 @@ import {
   type Session,
   session,
 } from '@app/shared';
-import {
-  Body,
-  Controller,
-  Get,
-  Header,
-  HttpCode,
-  HttpStatus,
-  Ip,
-  Post,
-  SerializeOptions,
-} from '@nestjs/common';
+import { Body, Controller, Get, Header, HttpCode, HttpStatus, Ip, Post } from '@nestjs/common';
 import {
   ApiBearerAuth,
   ApiCreatedResponse,
@@ -29,6 +19,7 @@ import {
   ApiTags,
 } from '@nestjs/swagger';
 import { ApiProblems } from '../common/errors/api-problems.decorator.js';
+import { Answer } from '../common/validation/answer.js';
 import { CurrentPrincipal, Public } from './access.guard.js';
 import { AuthService } from './auth.service.js';
 import { LoginLimitService } from './login-limit.service.js';
@@ -48,7 +39,7 @@ export class AuthController {
   @ApiOperation({ summary: 'Make an account and a tenant that it owns' })
   @ApiCreatedResponse({ standardSchema: session })
   @ApiProblems(400, 409, 413, 415)
-  @SerializeOptions({ schema: session })
+  @Answer(session)
   async register(@Body({ schema: register }) body: Register, @Ip() address: string): Promise<Session> {
     await this.limit.count(body.email, address);
     return this.auth.register(body);
@@ -61,7 +52,7 @@ export class AuthController {
   @ApiOperation({ summary: 'Log in, to one of the tenants that the user is a member of' })
   @ApiOkResponse({ standardSchema: session })
   @ApiProblems(400, 401, 413, 415)
-  @SerializeOptions({ schema: session })
+  @Answer(session)
   async logIn(@Body({ schema: logIn }) body: LogIn, @Ip() address: string): Promise<Session> {
     await this.limit.count(body.email, address);
     return this.auth.logIn(body);
@@ -77,7 +68,7 @@ export class AuthController {
   })
   @ApiOkResponse({ standardSchema: session })
   @ApiProblems(400, 401, 413, 415)
-  @SerializeOptions({ schema: session })
+  @Answer(session)
   async refresh(@Body({ schema: refresh }) body: { refreshToken: string }): Promise<Session> {
     return this.auth.refresh(body.refreshToken);
   }
@@ -100,7 +91,7 @@ export class AuthController {
   @ApiOperation({ summary: 'Who I am' })
   @ApiOkResponse({ standardSchema: me })
   @ApiProblems(401)
-  @SerializeOptions({ schema: me })
+  @Answer(me)
   async me(@CurrentPrincipal() principal: Principal): Promise<Me> {
     return this.auth.me(principal);
   }

@@ -1,8 +1,10 @@
 import { Module } from '@nestjs/common';
-import { APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
+import { APP_GUARD } from '@nestjs/core';
 import { JwtModule } from '@nestjs/jwt';
 import { PassportModule } from '@nestjs/passport';
-import { AccessGuard, TenantScopeInterceptor } from './access.guard.js';
+import { TenantScope } from '../common/database/tenant-scope.js';
+import { AnswerParser } from '../common/validation/answer.js';
+import { AccessGuard } from './access.guard.js';
 import { AuthController } from './auth.controller.js';
 import { AuthService } from './auth.service.js';
 import { JwksController } from './jwks.controller.js';
@@ -21,7 +23,8 @@ import { TokensService } from './tokens.service.js';
     PasswordsService,
     TokensService,
     { provide: APP_GUARD, useClass: AccessGuard },
-    { provide: APP_INTERCEPTOR, useClass: TenantScopeInterceptor },
+    TenantScope,
+    AnswerParser,
   ],
   exports: [AuthService, PasswordsService, TokensService],
 })

@@ -1,15 +1,5 @@
 import { type ProjectExport, projectExport } from '@app/shared';
-import {
-  Controller,
-  Get,
-  HttpCode,
-  HttpStatus,
-  Param,
-  Post,
-  Res,
-  SerializeOptions,
-  UseInterceptors,
-} from '@nestjs/common';
+import { Controller, Get, HttpCode, HttpStatus, Param, Post, Res, UseInterceptors } from '@nestjs/common';
 import {
   ApiAcceptedResponse,
   ApiBearerAuth,
@@ -25,6 +15,7 @@ import {
   IDEMPOTENCY_KEY_HEADER,
   IdempotencyInterceptor,
 } from '../common/idempotency/idempotency.interceptor.js';
+import { Answer } from '../common/validation/answer.js';
 import { ExportsService } from './exports.service.js';
 
 const uuid = z.uuid();
@@ -45,7 +36,7 @@ export class ExportsController {
   })
   @ApiAcceptedResponse({ standardSchema: projectExport })
   @ApiProblems(400, 401, 404, 422)
-  @SerializeOptions({ schema: projectExport })
+  @Answer(projectExport)
   async request(
     @Param('projectId', { schema: uuid }) projectId: string,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -59,7 +50,7 @@ export class ExportsController {
   @ApiOperation({ summary: 'Get an export' })
   @ApiOkResponse({ standardSchema: projectExport })
   @ApiProblems(400, 401, 404)
-  @SerializeOptions({ schema: projectExport })
+  @Answer(projectExport)
   async get(@Param('id', { schema: uuid }) id: string): Promise<ProjectExport> {
     return this.exports.get(id);
   }

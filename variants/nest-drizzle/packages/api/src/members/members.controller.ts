@@ -26,7 +26,6 @@ import {
   Patch,
   Post,
   Query,
-  SerializeOptions,
 } from '@nestjs/common';
 import {
   ApiBearerAuth,
@@ -41,6 +40,7 @@ import { CurrentPrincipal, Needs, Public } from '../auth/access.guard.js';
 import type { Principal } from '../auth/tokens.service.js';
 import { ApiProblems } from '../common/errors/api-problems.decorator.js';
 import type { Page } from '../common/pagination/page.js';
+import { Answer } from '../common/validation/answer.js';
 import { InvitationsService } from './invitations.service.js';
 import { MembersService } from './members.service.js';
 
@@ -59,7 +59,7 @@ export class MembersController {
   @ApiOperation({ summary: 'List the members of the tenant' })
   @ApiOkResponse({ standardSchema: memberPage })
   @ApiProblems(400, 401)
-  @SerializeOptions({ schema: memberPage })
+  @Answer(memberPage)
   async list(@Query({ schema: pageQuery }) query: z.output<typeof pageQuery>): Promise<Page<Member>> {
     return this.members.list(query);
   }
@@ -73,7 +73,7 @@ export class MembersController {
   })
   @ApiOkResponse({ standardSchema: member })
   @ApiProblems(400, 401, 403, 404, 409, 413, 415)
-  @SerializeOptions({ schema: member })
+  @Answer(member)
   async setRole(
     @CurrentPrincipal() principal: Principal,
     @Param('userId', { schema: uuid }) userId: string,
@@ -105,7 +105,7 @@ export class MembersController {
   })
   @ApiCreatedResponse({ standardSchema: invitation })
   @ApiProblems(400, 401, 403, 413, 415)
-  @SerializeOptions({ schema: invitation })
+  @Answer(invitation)
   async invite(
     @CurrentPrincipal() principal: Principal,
     @Body({ schema: createInvitation }) body: CreateInvitation,
@@ -120,7 +120,7 @@ export class MembersController {
   @ApiOperation({ summary: 'Become a member, with a new account or the one of the address' })
   @ApiOkResponse({ standardSchema: session })
   @ApiProblems(400, 401, 404, 409, 413, 415)
-  @SerializeOptions({ schema: session })
+  @Answer(session)
   async accept(@Body({ schema: acceptInvitation }) body: AcceptInvitation): Promise<Session> {
     return this.invitations.accept(body);
   }

@@ -1,11 +1,12 @@
 import { projectStats as table } from '@app/database';
 import { type ProjectStats, projectStats } from '@app/shared';
-import { Controller, Get, Param, SerializeOptions } from '@nestjs/common';
+import { Controller, Get, Param } from '@nestjs/common';
 import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { eq } from 'drizzle-orm';
 import { z } from 'zod';
 import { DatabaseService } from '../common/database/database.service.js';
 import { ApiProblems } from '../common/errors/api-problems.decorator.js';
+import { Answer } from '../common/validation/answer.js';
 import { ProjectsService } from '../projects/projects.service.js';
 
 const id = z.uuid();
@@ -26,7 +27,7 @@ export class ProjectStatsController {
   })
   @ApiOkResponse({ standardSchema: projectStats })
   @ApiProblems(400, 401, 404)
-  @SerializeOptions({ schema: projectStats })
+  @Answer(projectStats)
   async get(@Param('projectId', { schema: id }) projectId: string): Promise<ProjectStats> {
     await this.projects.get(projectId);
     const [row] = await this.db.select().from(table).where(eq(table.projectId, projectId));

@@ -22,7 +22,6 @@ import {
   Post,
   Query,
   Res,
-  SerializeOptions,
   UseInterceptors,
 } from '@nestjs/common';
 import {
@@ -45,6 +44,7 @@ import {
   IdempotencyInterceptor,
 } from '../common/idempotency/idempotency.interceptor.js';
 import type { Page } from '../common/pagination/page.js';
+import { Answer } from '../common/validation/answer.js';
 import { ProjectsService } from './projects.service.js';
 
 const projectId = z.uuid();
@@ -61,7 +61,7 @@ export class ProjectsController {
   @ApiOperation({ summary: 'Create a project' })
   @ApiCreatedResponse({ standardSchema: project, headers: ETAG_HEADER })
   @ApiProblems(400, 401, 409, 413, 415, 422)
-  @SerializeOptions({ schema: project })
+  @Answer(project)
   async create(
     @Body({ schema: createProject }) body: CreateProject,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -75,7 +75,7 @@ export class ProjectsController {
   @ApiOperation({ summary: 'List projects by their creation' })
   @ApiOkResponse({ standardSchema: projectPage })
   @ApiProblems(400, 401)
-  @SerializeOptions({ schema: projectPage })
+  @Answer(projectPage)
   async list(@Query({ schema: listProjects }) query: ListProjects): Promise<Page<Project>> {
     return this.projects.list(query);
   }
@@ -84,7 +84,7 @@ export class ProjectsController {
   @ApiOperation({ summary: 'Get a project' })
   @ApiOkResponse({ standardSchema: project, headers: ETAG_HEADER })
   @ApiProblems(400, 401, 404)
-  @SerializeOptions({ schema: project })
+  @Answer(project)
   async get(
     @Param('id', { schema: projectId }) id: string,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -99,7 +99,7 @@ export class ProjectsController {
   @ApiHeader(IF_MATCH)
   @ApiOkResponse({ standardSchema: project, headers: ETAG_HEADER })
   @ApiProblems(400, 401, 404, 409, 412, 413, 415, 428)
-  @SerializeOptions({ schema: project })
+  @Answer(project)
   async update(
     @Param('id', { schema: projectId }) id: string,
     @Headers('if-match') ifMatch: string | undefined,

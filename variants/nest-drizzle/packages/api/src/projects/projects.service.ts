@@ -15,10 +15,19 @@ type Row = typeof projects.$inferSelect;
 
 @Injectable()
 export class ProjectsService {
+  private readonly byId;
+
   constructor(
     private readonly db: DatabaseService,
     private readonly outbox: OutboxService,
-  ) {}
+  ) {
+    // Built once: that takes Drizzle longer than all else that it does for a read.
+    this.byId = db
+      .select()
+      .from(projects)
+      .where(and(eq(projects.id, sql.placeholder('id')), isNull(projects.deletedAt)))
+      .prepare('project_by_id');
+  }
 
   /** @throws ProjectNameTakenError */
   async create(input: CreateProject): Promise<Project> {
@@ -33,10 +42,7 @@ export class ProjectsService {
 
   /** @throws ProjectNotFoundError */
   async get(id: string): Promise<Project> {
-    const [row] = await this.db
-      .select()
-      .from(projects)
-      .where(and(eq(projects.id, id), isNull(projects.deletedAt)));
+    const [row] = await this.byId.execute({ id });
     if (row === undefined) throw new ProjectNotFoundError(id);
     return present(row);
   }

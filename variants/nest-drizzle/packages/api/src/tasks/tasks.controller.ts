@@ -22,7 +22,6 @@ import {
   Post,
   Query,
   Res,
-  SerializeOptions,
   UseInterceptors,
 } from '@nestjs/common';
 import {
@@ -44,6 +43,7 @@ import {
   IdempotencyInterceptor,
 } from '../common/idempotency/idempotency.interceptor.js';
 import type { Page } from '../common/pagination/page.js';
+import { Answer } from '../common/validation/answer.js';
 import { TasksService } from './tasks.service.js';
 
 const taskId = z.uuid();
@@ -60,7 +60,7 @@ export class TasksController {
   @ApiOperation({ summary: 'Create a task in a project' })
   @ApiCreatedResponse({ standardSchema: task, headers: ETAG_HEADER })
   @ApiProblems(400, 401, 404, 413, 415, 422)
-  @SerializeOptions({ schema: task })
+  @Answer(task)
   async create(
     @Body({ schema: createTask }) body: CreateTask,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -74,7 +74,7 @@ export class TasksController {
   @ApiOperation({ summary: 'List tasks by their creation' })
   @ApiOkResponse({ standardSchema: taskPage })
   @ApiProblems(400, 401)
-  @SerializeOptions({ schema: taskPage })
+  @Answer(taskPage)
   async list(@Query({ schema: listTasks }) query: ListTasks): Promise<Page<Task>> {
     return this.tasks.list(query);
   }
@@ -83,7 +83,7 @@ export class TasksController {
   @ApiOperation({ summary: 'Get a task' })
   @ApiOkResponse({ standardSchema: task, headers: ETAG_HEADER })
   @ApiProblems(400, 401, 404)
-  @SerializeOptions({ schema: task })
+  @Answer(task)
   async get(
     @Param('id', { schema: taskId }) id: string,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -98,7 +98,7 @@ export class TasksController {
   @ApiHeader(IF_MATCH)
   @ApiOkResponse({ standardSchema: task, headers: ETAG_HEADER })
   @ApiProblems(400, 401, 404, 412, 413, 415, 428)
-  @SerializeOptions({ schema: task })
+  @Answer(task)
   async update(
     @Param('id', { schema: taskId }) id: string,
     @Headers('if-match') ifMatch: string | undefined,

@@ -1,0 +1,51 @@
+/**
+ * What reads are measured against: Fastify and pg, the same statements, the same bytes. It knows no log-in and no
+ * row-level security (the statements name the tenant themselves), checks nothing, and is given the header fields that
+ * the service sends.
+ */
+import Fastify from 'fastify';
+import pg from 'pg';
+
+const { DATABASE_URL, DATABASE_POOL_MAX, HEADERS, TENANT_ID } = process.env;
+const pool = new pg.Pool({ connectionString: DATABASE_URL, max: Number(DATABASE_POOL_MAX) });
+const headers = JSON.parse(HEADERS ?? '{}') as Record<string, string>;
+
+const COLUMNS = 'tenant_id, id, name, description, version, deleted_at, created_at, updated_at';
+const ONE = `SELECT ${COLUMNS} FROM projects WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL`;
+const LIST = `SELECT ${COLUMNS} FROM projects WHERE tenant_id = $1 AND deleted_at IS NULL ORDER BY created_at, id LIMIT $2`;
+const LIMIT = 20;
+
+interface Row {
+  readonly id: string;
+  readonly name: string;
+  readonly description: string;
+  readonly version: number;
+  readonly created_at: Date;
+  readonly updated_at: Date;
+}
+
+const present = ({ id, name, description, version, created_at, updated_at }: Row) => ({
+  id,
+  name,
+  description,
+  version,
+  createdAt: created_at,
+  updatedAt: updated_at,
+});
+
+const app = Fastify();
+app.get<{ Params: { id: string } }>('/projects/:id', async (request, reply) => {
+  const { rows } = await pool.query<Row>(ONE, [TENANT_ID, request.params.id]);
+  reply.headers({ ...headers, etag: `"${rows[0]?.version}"` });
+  return present(rows[0] as Row);
+});
+app.get('/projects', async (_request, reply) => {
+  const { rows } = await pool.query<Row>(LIST, [TENANT_ID, LIMIT + 1]);
+  const last = rows.length > LIMIT ? rows[LIMIT - 1] : undefined;
+  const nextCursor = last && Buffer.from(`${last.created_at.toISOString()} ${last.id}`).toString('base64url');
+  reply.headers(headers);
+  return { data: rows.slice(0, LIMIT).map(present), page: { nextCursor: nextCursor ?? null } };
+});
+
+process.send?.({ url: await app.listen({ port: 0, host: '127.0.0.1' }) });
+process.once('SIGTERM', () => process.exit(0));
