@@ -43,4 +43,21 @@ export class RelayDatabase {
       return { claimed: rows.length, published: arrived.length };
     });
   }
+
+  /** How many events wait to be published, and for how long the oldest has, in seconds. */
+  async backlog(): Promise<{ events: number; ageSeconds: number }> {
+    return withClient(this.pool, async (client) => {
+      const [, , { rows }] = await Promise.all([
+        client.query('BEGIN READ ONLY'),
+        client.query(`SELECT set_config('app.relay', 'on', true)`),
+        client.query<{ events: number; ageSeconds: number }>(
+          `SELECT count(*)::int AS events,
+                  coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS "ageSeconds"
+             FROM outbox`,
+        ),
+        client.query('COMMIT'),
+      ]);
+      return rows[0] ?? { events: 0, ageSeconds: 0 };
+    });
+  }
 }
