@@ -46,6 +46,7 @@ export class RelayService implements OnApplicationBootstrap, BeforeApplicationSh
   ) {}
 
   onApplicationBootstrap(): void {
+    for (const counter of [published, failures]) counter.add(0); // so that they are there before they count
     this.running = Promise.all([this.run(), this.listen()]);
   }
 

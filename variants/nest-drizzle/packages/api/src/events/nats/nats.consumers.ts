@@ -8,14 +8,15 @@ import {
   Logger,
   type OnApplicationBootstrap,
 } from '@nestjs/common';
+import { postgresToDomainError } from '../../common/errors/postgres-errors.js';
 import { meter } from '../../common/telemetry/metrics.js';
-import { EVENT_HANDLERS, type EventHandler } from '../event-handler.js';
+import { EVENT_HANDLERS, type EventHandler, OutageError } from '../event-handler.js';
 import { InboxService, UnusableEventError } from '../inbox.service.js';
 import { NatsService } from './nats.connection.js';
 
 /** How often an event is delivered before it becomes a dead letter, and how long to wait between. */
 const REDELIVERY_DELAYS_MS = [500, 2_000, 10_000, 60_000];
-const MAX_DELIVER = REDELIVERY_DELAYS_MS.length + 1;
+const MAX_DELIVERIES = REDELIVERY_DELAYS_MS.length + 1;
 
 /** Longer than any handler takes: until then the event is not given to another process. */
 const ACK_WAIT_MS = 30_000;
@@ -56,6 +57,7 @@ export class NatsConsumers implements OnApplicationBootstrap, BeforeApplicationS
   }
 
   private async run(handler: EventHandler): Promise<void> {
+    for (const counter of [handled, deadLetters]) counter.add(0, { consumer: handler.consumer });
     while (!this.stopping.signal.aborted) {
       try {
         const messages = await this.consume(handler);
@@ -77,7 +79,7 @@ export class NatsConsumers implements OnApplicationBootstrap, BeforeApplicationS
       durable_name: handler.consumer,
       ack_policy: AckPolicy.Explicit,
       ack_wait: nanos(ACK_WAIT_MS),
-      max_deliver: MAX_DELIVER,
+      max_deliver: -1, // counted below: what an outage delays is not given up
       filter_subjects: handler.contracts.map(({ type, version }) =>
         this.nats.subject(`events.${type}.v${version}.*`),
       ),
@@ -96,7 +98,7 @@ export class NatsConsumers implements OnApplicationBootstrap, BeforeApplicationS
         { err: error, consumer: handler.consumer, deliveryCount },
         'an event could not be handled',
       );
-      if (error instanceof UnusableEventError || deliveryCount >= MAX_DELIVER)
+      if (error instanceof UnusableEventError || (deliveryCount >= MAX_DELIVERIES && !isOutage(error)))
         await this.giveUp(handler, message, error);
       else message.nak(REDELIVERY_DELAYS_MS[deliveryCount - 1] ?? ACK_WAIT_MS);
     }
@@ -117,6 +119,11 @@ export class NatsConsumers implements OnApplicationBootstrap, BeforeApplicationS
     deadLetters.add(1, { consumer: handler.consumer });
     message.term('given up');
   }
+}
+
+/** Whether the event could not be handled for want of the database or the queue. */
+function isOutage(error: unknown): boolean {
+  return error instanceof OutageError || postgresToDomainError(error)?.code === 'DATABASE_UNAVAILABLE';
 }
 
 function parse(message: JsMsg): unknown {
