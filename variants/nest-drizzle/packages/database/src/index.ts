@@ -4,3 +4,4 @@ export * from './pool.js';
 export * from './relay-database.js';
 export * from './schema/index.js';
 export * from './tenant-database.js';
+export type { TenantContext } from './tenant-query.js';

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { prepareForTenants } from './tenant-query.js';
 
 export interface PoolSettings {
   readonly DATABASE_URL: string;
@@ -11,7 +12,7 @@ export interface PoolSettings {
 
 /** The service's connections. All waiting is bounded: for a connection, a lock, a statement. */
 export function createPool(settings: PoolSettings, applicationName: string): pg.Pool {
-  return new pg.Pool({
+  const pool = new pg.Pool({
     connectionString: settings.DATABASE_URL,
     max: settings.DATABASE_POOL_MAX,
     connectionTimeoutMillis: settings.DATABASE_CONNECT_TIMEOUT_MS,
@@ -22,5 +23,13 @@ export function createPool(settings: PoolSettings, applicationName: string): pg.
     keepAlive: true,
     // Statements that are issued together travel together; see TenantDatabase.
     pipeline: true,
+    onConnect: prepareForTenants,
+    // What decides most about a plan is the tenant, which planning never knows: so statements are planned once.
+    options: '-c plan_cache_mode=force_generic_plan',
   });
+  // A connection that is lost while somebody uses it fails their statement, which is all that needs to happen: without a
+  // listener, the event would end the process.
+  pool.on('connect', (client) => client.on('error', () => undefined));
+  pool.on('error', () => undefined);
+  return pool;
 }

@@ -5,14 +5,8 @@ import pRetry from 'p-retry';
 import type { Pool, PoolClient, QueryConfig, QueryResult } from 'pg';
 import { isRetryable } from './errors/sql-state.js';
 import * as schema from './schema/index.js';
+import { queryAsTenant, type TenantContext } from './tenant-query.js';
 import { withClient } from './with-client.js';
-
-/** On whose behalf the code that runs now may use the database. */
-export interface TenantContext {
-  readonly tenantId: string;
-  /** Where set, PostgreSQL refuses writes: the answer to a GET changes nothing. */
-  readonly readOnly?: boolean;
-}
 
 export type Schema = typeof schema;
 export type Drizzle = NodePgDatabase<Schema>;
@@ -41,9 +35,9 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
  * The only way to the tables of tenants. Every statement runs in a transaction whose `app.tenant_id` names the tenant of
  * the scope that it was called in; the policies do the rest. Outside of a scope nothing runs at all.
  *
- * A statement by itself is a transaction of its own, sent as one: BEGIN, the tenant, the statement and COMMIT travel
- * together and take one round trip (pg's pipeline mode; the pool must be made with `pipeline: true`). Several that
- * belong together go into `transaction()`, which takes one round trip more than its statements.
+ * A statement by itself is a transaction of its own, and takes one round trip (`TenantQuery`). Several that belong
+ * together go into `transaction()`, which takes one round trip more than its statements: BEGIN and the tenant travel with
+ * the first of them (pg's pipeline mode; the pool must come from `createPool`).
  *
  * The tenant is local to the transaction (`SET LOCAL`): a connection that goes back to the pool remembers
  * nothing.
@@ -94,13 +88,7 @@ export class TenantDatabase {
   async transaction<Result>(work: () => PromiseLike<Result>): Promise<Result> {
     const tenant = this.#tenant();
     if (this.#scopes.getStore()?.client !== undefined) return work();
-    return pRetry(() => this.#transactionOnce(tenant, work), {
-      retries: 4,
-      minTimeout: 10,
-      maxTimeout: 200,
-      randomize: true,
-      shouldRetry: ({ error }) => isRetryable(error),
-    });
+    return retried(() => this.#transactionOnce(tenant, work));
   }
 
   async #transactionOnce<Result>(tenant: TenantContext, work: () => PromiseLike<Result>): Promise<Result> {
@@ -122,15 +110,7 @@ export class TenantDatabase {
     const tenant = this.#tenant();
     const { client: open } = this.#scopes.getStore() ?? {};
     if (open !== undefined) return open.query(config, values);
-    return withClient(this.pool, async (client) => {
-      // Where the statement fails, COMMIT ends the transaction as a rollback.
-      const [, result] = await Promise.all([
-        this.#begin(client, tenant),
-        client.query(config, values),
-        client.query('COMMIT'),
-      ]);
-      return result;
-    });
+    return retried(() => withClient(this.pool, (client) => queryAsTenant(client, tenant, config, values)));
   }
 
   /** BEGIN and the tenant in one message, which takes PostgreSQL less than two; it is known to be a UUID. */
@@ -144,6 +124,17 @@ export class TenantDatabase {
     if (tenant === undefined) throw new NoTenantError();
     return tenant;
   }
+}
+
+/** Runs a transaction again that PostgreSQL ended for the sake of another: a deadlock, a serialization failure. */
+async function retried<Result>(transaction: () => Promise<Result>): Promise<Result> {
+  return pRetry(transaction, {
+    retries: 4,
+    minTimeout: 10,
+    maxTimeout: 200,
+    randomize: true,
+    shouldRetry: ({ error }) => isRetryable(error),
+  });
 }
 
 function assertTenant({ tenantId }: TenantContext, current: Scope | undefined): void {
