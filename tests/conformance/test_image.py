@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
+import yaml
 
 from tests.conformance.drivers import Driver
 from tests.conformance.processes import PATIENCE, Postgres, environment, eventually, stop
@@ -151,6 +153,8 @@ def _copy(arguments: str, context: Path, work: Path, target: Path) -> None:
     if sources[0].startswith("--from="):
         origin, place = work / sources.pop(0).removeprefix("--from="), os.link
         sources = [str(Path(source).relative_to("/app")) for source in sources]
+    if destination.endswith("/"):
+        (target / destination).mkdir(parents=True, exist_ok=True)
     for source in sources:
         path = origin / source
         if path.is_dir():
@@ -185,12 +189,34 @@ def image(folder: Path) -> Iterator[Image]:
 
 def test_the_image_holds_no_development_dependency_and_no_source(image: Image) -> None:
     packages = json.loads((image.folder / "package-lock.json").read_text())["packages"]
-    for_development = {path for path, package in packages.items() if package.keys() & {"dev", "devOptional"}}
+    there = {path for path in packages if (image.folder / path).exists()}
+    own = {path for path in packages if "node_modules/" not in path}
+    assert own <= there
+    for workspace in own:
+        for name in packages[workspace].get("dependencies", {}):
+            places = [image.folder / workspace / "node_modules" / name, image.folder / "node_modules" / name]
+            assert any(place.exists() for place in places), name
+
+    for_development = {path for path, package in packages.items() if package.get("dev")}
     assert len(for_development) > 20
-    assert [path for path in for_development if (image.folder / path).exists()] == []
-    assert [name for name in packages[""]["dependencies"] if not (image.folder / "node_modules" / name).exists()] == []
+    # What development uses and something that runs may use: where nothing asks for it, it is not there either.
+    asked_for = {
+        name
+        for path in there
+        for name in packages[path].get("dependencies", {}) | packages[path].get("optionalDependencies", {})
+    }
+    for_development |= {
+        path
+        for path, package in packages.items()
+        if package.get("devOptional") and path.rpartition("node_modules/")[2] not in asked_for
+    }
+    assert for_development & there == set()
+
     holds = {path.name for path in image.folder.iterdir()}
-    assert holds <= {"dist", "node_modules", "package.json", "package-lock.json", ".npmrc"}
+    assert holds <= {"dist", "packages", "node_modules", "package.json", "package-lock.json", ".npmrc"}
+    for workspace in own - {""}:
+        holds = {path.name for path in (image.folder / workspace).iterdir()}
+        assert holds <= {"dist", "migrations", "node_modules", "package.json"}
 
 
 def test_the_image_says_that_its_user_is_not_root(folder: Path) -> None:
@@ -209,7 +235,7 @@ def test_the_image_migrates_serves_and_stops_without_writing_a_file(
 
     port = str(free_port())
     url = f"http://127.0.0.1:{port}/health/ready"
-    env = {"DATABASE_URL": postgres.env["DATABASE_URL"], "PORT": port, "LOG_LEVEL": "silent"}
+    env = {**driver.required, **running(postgres), "PORT": port, "LOG_LEVEL": "silent"}
     with image.started(*image.command, **env) as process:
         eventually("the image serves", lambda: process.poll() is not None or _answers(url))
         assert process.poll() is None, process.communicate()
@@ -217,6 +243,27 @@ def test_the_image_migrates_serves_and_stops_without_writing_a_file(
         assert stop(process) == 0
     assert image.run(*image.health_check, PORT=port).returncode == 1
     assert image.files() == before
+
+
+@pytest.mark.of("nest-drizzle")
+def test_the_image_runs_jobs_where_compose_says_so(
+    folder: Path, image: Image, driver: Driver, postgres: Postgres, database: psycopg.Connection[tuple[Any, ...]]
+) -> None:
+    command = yaml.safe_load((folder / "compose.yaml").read_text())["services"]["worker"]["command"]
+    listeners = "SELECT count(*) FROM pg_stat_activity WHERE query = 'LISTEN outbox'"
+    before = database.execute(listeners).fetchone()
+    with image.started(*command, **{**driver.required, **running(postgres), "LOG_LEVEL": "silent"}) as process:
+        eventually(
+            "it waits for events",
+            lambda: process.poll() is not None or database.execute(listeners).fetchone() != before,
+        )
+        assert process.poll() is None, process.communicate()
+        assert stop(process) == 0
+
+
+def running(postgres: Postgres) -> dict[str, str]:
+    """The URLs that a running service gets: not that of the schema's owner."""
+    return {name: url for name, url in postgres.env.items() if name != "MIGRATION_DATABASE_URL"}
 
 
 def _answers(url: str) -> bool:
@@ -236,18 +283,24 @@ def _answers(url: str) -> bool:
     ],
     ids=["missing", "malformed", "a secret of development", "another one malformed"],
 )
-def test_a_setting_that_is_not_usable_stops_the_start_by_name(image: Image, given: dict[str, str], named: str) -> None:
-    result = image.run(*image.command, **given)
+def test_a_setting_that_is_not_usable_stops_the_start_by_name(
+    image: Image, driver: Driver, given: dict[str, str], named: str
+) -> None:
+    others = {name: value for name, value in driver.required.items() if name != "DATABASE_URL"}
+    result = image.run(*image.command, **others, **given)
     assert result.returncode == 1
     assert f"- {named}" in result.stderr
     assert "dev_0123" not in result.stderr
 
 
-def test_the_environment_of_development_works_in_the_image_too(image: Image, postgres: Postgres) -> None:
+def test_the_environment_of_development_works_in_the_image_too(
+    image: Image, driver: Driver, postgres: Postgres
+) -> None:
     """compose.yaml runs it so: pino-pretty, which that environment logs with, is a development dependency."""
     port = str(free_port())
     url = f"http://127.0.0.1:{port}/health/ready"
-    env = {"NODE_ENV": "development", "PORT": port, "LOG_LEVEL": "error", "DATABASE_URL": postgres.env["DATABASE_URL"]}
+    settings = {"NODE_ENV": "development", "PORT": port, "LOG_LEVEL": "error"}
+    env = {**driver.required, **driver.settings, **running(postgres), **settings}
     with image.started(*image.command, **env) as process:
         eventually("the image serves", lambda: process.poll() is not None or _answers(url))
         assert process.poll() is None, process.communicate()

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,15 +42,29 @@ def chart(driver: Driver, rendered: Rendered) -> Path:
     return rendered(driver.variant, kubernetes=True) / "deploy" / "helm"
 
 
+LIMITS = "SET lock_timeout = '2s';\nSET statement_timeout = '5s';\n"
+"""What the connection of a migration is set to."""
+
+
 @pytest.fixture(scope="session")
-def migrations(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def migrations(driver: Driver, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The SQL of each migration, with the limits that its connection has."""
+    written = tmp_path_factory.mktemp("migrations")
+    files = []
+    for number, text in enumerate(SCRIPTS[driver.variant](folder)):
+        files.append(written / f"{number}.sql")
+        files[-1].write_text(LIMITS + text)
+    assert files
+    return files
+
+
+def of_typeorm(folder: Path) -> list[str]:
+    """What the classes run."""
     script = """
       import { pathToFileURL } from 'node:url';
       const { migrations } = await import(pathToFileURL('dist/database/migrations/index.js'));
-      const limits = ["SET lock_timeout = '2s'", "SET statement_timeout = '5s'"];
       const scripts = await Promise.all(migrations.map(async (Migration) => {
-        const statements = [...limits];
+        const statements = [];
         await new Migration().up({ query: async (sql) => void statements.push(sql.trim()) });
         return statements.map((sql) => `${sql};\\n`).join('');
       }));
@@ -57,12 +72,16 @@ def migrations(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[P
     """
     command = ["node", "--input-type=module", "--eval", script]
     result = subprocess.run(command, cwd=folder, env=environment({}), capture_output=True, text=True, check=True)
-    written = tmp_path_factory.mktemp("migrations")
-    files = []
-    for number, text in enumerate(json.loads(result.stdout)):
-        files.append(written / f"{number}.sql")
-        files[-1].write_text(text)
-    return files
+    scripts: list[str] = json.loads(result.stdout)
+    return scripts
+
+
+def of_drizzle(folder: Path) -> list[str]:
+    """The files, as they are."""
+    return [path.read_text() for path in sorted((folder / "packages" / "database" / "migrations").glob("*.sql"))]
+
+
+SCRIPTS: dict[str, Callable[[Path], list[str]]] = {"nest-typeorm": of_typeorm, "nest-drizzle": of_drizzle}
 
 
 @pytest.fixture(scope="session")
@@ -95,17 +114,17 @@ def found(
     ]
 
 
-def unexpected(findings: list[Finding]) -> list[str]:
-    accepted = waivers()
+def unexpected(findings: list[Finding], variant: str) -> list[str]:
+    accepted = waivers(variant)
     return [str(finding) for finding in findings if not any(waiver.covers(finding) for waiver in accepted)]
 
 
-def test_no_linter_finds_anything_that_is_not_waived(found: list[Finding]) -> None:
-    assert unexpected(found) == []
+def test_no_linter_finds_anything_that_is_not_waived(found: list[Finding], driver: Driver) -> None:
+    assert unexpected(found, driver.variant) == []
 
 
-def test_every_waiver_is_needed_and_says_why(found: list[Finding]) -> None:
-    for waiver in waivers():
+def test_every_waiver_is_needed_and_says_why(found: list[Finding], driver: Driver) -> None:
+    for waiver in waivers(driver.variant):
         assert any(waiver.covers(finding) for finding in found), f"{waiver} waives nothing"
         assert len(waiver.reason.split()) > 5, f"{waiver} needs a reason"
 
@@ -130,11 +149,15 @@ def test_every_action_is_pinned_by_commit_and_says_its_version(folder: Path) -> 
 
 
 def test_the_lockfile_names_no_registry_and_checks_every_package(folder: Path) -> None:
-    text = (folder / "package-lock.json").read_text()
-    assert '"resolved"' not in text
-    packages = text.count('"node_modules/')
-    assert packages > 100
-    assert text.count('"integrity": "sha512-') == packages
+    packages = json.loads((folder / "package-lock.json").read_text())["packages"]
+    installed = {path: package for path, package in packages.items() if "node_modules/" in path}
+    assert len(installed) > 100
+    # A workspace is a link to its folder.
+    linked = {path: package["resolved"] for path, package in installed.items() if package.get("link")}
+    assert sorted(linked.values()) == sorted(path for path in packages if path and path not in installed)
+    fetched = {path: package for path, package in installed.items() if path not in linked}
+    assert [path for path, package in fetched.items() if "resolved" in package] == []
+    assert [path for path, package in fetched.items() if not package["integrity"].startswith("sha512-")] == []
 
 
 def test_the_hooks_of_a_service_are_its_own_scripts_and_a_pinned_search_for_secrets(folder: Path) -> None:
@@ -157,18 +180,18 @@ def test_the_hooks_of_a_service_are_its_own_scripts_and_a_pinned_search_for_secr
         ("actionlint", ".github/workflows/ci.yml", "npm run lint", "npm run ${{ matrix.script }}"),
         ("hadolint", "Dockerfile", "USER 1000:1000", "USER root"),
         ("checkov", "Dockerfile", "HEALTHCHECK", "LABEL healthcheck=none #"),
-        ("secrets", "src/main.ts", "import", "const key = 'AKIAIOSFODNN7EXAMPLE';\nimport"),
+        ("secrets", "{source}/main.ts", "import", "const key = 'AKIAIOSFODNN7EXAMPLE';\nimport"),
     ],
 )
 def test_a_planted_fault_is_found(
     linters: Linters, rendered: Rendered, driver: Driver, linter: str, file: str, before: str, after: str
 ) -> None:
     tree = rendered(driver.variant)
-    sabotaged = tree / file
+    sabotaged = tree / file.format(source=driver.source)
     assert before in sabotaged.read_text()
     sabotaged.write_text(sabotaged.read_text().replace(before, after))
     arguments = ("dockerfile",) if linter == "checkov" else ()
-    assert unexpected(getattr(linters, linter)(tree, *arguments))
+    assert unexpected(getattr(linters, linter)(tree, *arguments), driver.variant)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +204,7 @@ def test_a_planted_fault_is_found(
     ],
 )
 def test_a_fault_of_the_chart_is_found(
-    linters: Linters, chart: Path, tmp_path: Path, file: str, before: str, after: str
+    linters: Linters, driver: Driver, chart: Path, tmp_path: Path, file: str, before: str, after: str
 ) -> None:
     copy = tmp_path / "helm"
     shutil.copytree(chart, copy)
@@ -190,7 +213,7 @@ def test_a_fault_of_the_chart_is_found(
     manifests = tmp_path / "manifests"
     manifests.mkdir()
     findings = linters.chart(copy, manifests, CHART_VALUES) or linters.manifests(manifests)
-    assert unexpected(findings or linters.checkov(manifests, "kubernetes"))
+    assert unexpected(findings or linters.checkov(manifests, "kubernetes"), driver.variant)
 
 
 @pytest.mark.parametrize(

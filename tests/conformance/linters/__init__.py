@@ -43,13 +43,19 @@ class Waiver:
     linter: str
     rule: str
     reason: str
+    only: tuple[str, ...] = ()
+    """The variants in which they are; all, where none is named."""
+    where: str = ""
+    """A part of where they are."""
 
     def covers(self, finding: Finding) -> bool:
-        return (self.linter, self.rule) == (finding.linter, finding.rule)
+        return (self.linter, self.rule) == (finding.linter, finding.rule) and self.where in finding.where
 
 
-def waivers() -> list[Waiver]:
-    return [Waiver(**entry) for entry in yaml.safe_load((_HERE / "waivers.yaml").read_text())]
+def waivers(variant: str) -> list[Waiver]:
+    """What is accepted in a variant."""
+    entries = [Waiver(**entry) for entry in yaml.safe_load((_HERE / "waivers.yaml").read_text())]
+    return [waiver for waiver in entries if not waiver.only or variant in waiver.only]
 
 
 class Linters:
