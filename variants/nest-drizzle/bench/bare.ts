@@ -1,5 +1,5 @@
 /**
- * What reads are measured against: Fastify and pg, the same statements, the same bytes. It knows no log-in and no
+ * What reads are measured against: Fastify and pg, the same statements (prepared, as the service's are), the same bytes. It knows no log-in and no
  * row-level security (the statements name the tenant themselves), checks nothing, and is given the header fields that
  * the service sends.
  */
@@ -35,12 +35,12 @@ const present = ({ id, name, description, version, created_at, updated_at }: Row
 
 const app = Fastify();
 app.get<{ Params: { id: string } }>('/projects/:id', async (request, reply) => {
-  const { rows } = await pool.query<Row>(ONE, [TENANT_ID, request.params.id]);
+  const { rows } = await pool.query<Row>({ name: 'one', text: ONE, values: [TENANT_ID, request.params.id] });
   reply.headers({ ...headers, etag: `"${rows[0]?.version}"` });
   return present(rows[0] as Row);
 });
 app.get('/projects', async (_request, reply) => {
-  const { rows } = await pool.query<Row>(LIST, [TENANT_ID, LIMIT + 1]);
+  const { rows } = await pool.query<Row>({ name: 'list', text: LIST, values: [TENANT_ID, LIMIT + 1] });
   const last = rows.length > LIMIT ? rows[LIMIT - 1] : undefined;
   const nextCursor = last && Buffer.from(`${last.created_at.toISOString()} ${last.id}`).toString('base64url');
   reply.headers(headers);

@@ -5,7 +5,7 @@ import pRetry from 'p-retry';
 import type { Pool, PoolClient, QueryConfig, QueryResult } from 'pg';
 import { isRetryable } from './errors/sql-state.js';
 import * as schema from './schema/index.js';
-import { queryAsTenant, type TenantContext } from './tenant-query.js';
+import { queryAsTenant, setTenant, type TenantContext } from './tenant-query.js';
 import { withClient } from './with-client.js';
 
 export type Schema = typeof schema;
@@ -38,9 +38,6 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
  * A statement by itself is a transaction of its own, and takes one round trip (`TenantQuery`). Several that belong
  * together go into `transaction()`, which takes one round trip more than its statements: BEGIN and the tenant travel with
  * the first of them (pg's pipeline mode; the pool must come from `createPool`).
- *
- * The tenant is local to the transaction (`SET LOCAL`): a connection that goes back to the pool remembers
- * nothing.
  */
 export class TenantDatabase {
   readonly #scopes = new AsyncLocalStorage<Scope>();
@@ -94,7 +91,7 @@ export class TenantDatabase {
   async #transactionOnce<Result>(tenant: TenantContext, work: () => PromiseLike<Result>): Promise<Result> {
     return withClient(this.pool, async (client) => {
       // Not awaited: these travel with the first statement of `work`. If they fail, so does that.
-      const begun = this.#begin(client, tenant);
+      const begun = Promise.all([client.query('BEGIN'), setTenant(client, tenant)]);
       begun.catch(() => undefined);
       const result = await this.#scopes.run({ tenant, client }, async () => work());
       await begun;
@@ -111,12 +108,6 @@ export class TenantDatabase {
     const { client: open } = this.#scopes.getStore() ?? {};
     if (open !== undefined) return open.query(config, values);
     return retried(() => withClient(this.pool, (client) => queryAsTenant(client, tenant, config, values)));
-  }
-
-  /** BEGIN and the tenant in one message, which takes PostgreSQL less than two; it is known to be a UUID. */
-  async #begin(client: PoolClient, { tenantId, readOnly }: TenantContext): Promise<void> {
-    const begin = readOnly === true ? 'BEGIN READ ONLY' : 'BEGIN';
-    await client.query(`${begin}; SET LOCAL app.tenant_id = '${tenantId}'`);
   }
 
   #tenant(): TenantContext {
@@ -138,7 +129,6 @@ async function retried<Result>(transaction: () => Promise<Result>): Promise<Resu
 }
 
 function assertTenant({ tenantId }: TenantContext, current: Scope | undefined): void {
-  // It becomes a part of a statement, and is no parameter there: SET takes none.
   if (!UUID.test(tenantId)) throw new TypeError('A tenant is named by a UUID.');
   if (current?.tenant !== undefined && current.tenant.tenantId !== tenantId)
     throw new Error('The code already runs for a tenant, and asks for another one.');

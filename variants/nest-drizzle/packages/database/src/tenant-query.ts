@@ -7,7 +7,7 @@ export interface TenantContext {
   readonly readOnly?: boolean;
 }
 
-/** Both settings end with the transaction. Each connection prepares this once; see `createPool`. */
+/** `true`: both settings end with the transaction, and a connection that goes back to the pool remembers nothing. */
 const SET_TENANT = {
   name: 'set_tenant',
   text: `SELECT set_config('app.tenant_id', $1, true), set_config('transaction_read_only', $2, true)`,
@@ -23,9 +23,18 @@ declare module 'pg' {
   }
 }
 
-/** Makes a new connection ready for `TenantQuery`. */
+/** Says for which tenant a transaction is that has begun. */
+export async function setTenant(client: pg.ClientBase, tenant: TenantContext): Promise<void> {
+  await client.query({ ...SET_TENANT, values: valuesOf(tenant) });
+}
+
+/** Makes a new connection ready for `TenantQuery`, which takes it for granted that PostgreSQL knows `SET_TENANT`. */
 export async function prepareForTenants(client: pg.ClientBase): Promise<void> {
-  await client.query({ ...SET_TENANT, values: ['', 'off'] });
+  await setTenant(client, { tenantId: '' });
+}
+
+function valuesOf({ tenantId, readOnly = false }: TenantContext): string[] {
+  return [tenantId, readOnly ? 'on' : 'off'];
 }
 
 /**
@@ -54,9 +63,7 @@ class TenantQuery extends pg.Query {
   }
 
   override prepare(connection: pg.Connection): void {
-    const { tenantId, readOnly = false } = this.tenant;
-    const values = [tenantId, readOnly ? 'on' : 'off'];
-    connection.bind({ statement: SET_TENANT.name, values }, true);
+    connection.bind({ statement: SET_TENANT.name, values: valuesOf(this.tenant) }, true);
     connection.execute({}, true);
     super.prepare(connection);
   }

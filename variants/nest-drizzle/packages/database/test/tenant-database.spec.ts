@@ -149,6 +149,37 @@ describe('a transaction', () => {
     expect(await tenants.run(a, projectIds)).toEqual([a.projectId]);
   });
 
+  it('of one statement leaves its connection as good as before, whether parsing, planning or running it failed', async () => {
+    const { pool: one, tenants: single } = connect(database, 1);
+    const read = () => single.db.select({ id: projects.id }).from(projects);
+    try {
+      for (const [statement, code] of [
+        [sql`SELECT nothing FROM projects`, '42703'],
+        [sql`SELECT ${'x'}::uuid`, '22P02'],
+        [sql`SELECT 1 / 0`, '22012'],
+      ] as const) {
+        for (let time = 0; time < 2; time += 1) {
+          const failing = single.run(a, () => single.db.execute(statement));
+          await expect(failing).rejects.toMatchObject({ cause: { code } });
+          expect(await single.run(a, read)).toEqual([{ id: a.projectId }]);
+        }
+      }
+    } finally {
+      await one.end();
+    }
+  });
+
+  it('of one statement is run again when PostgreSQL ends it for the sake of another', async () => {
+    const attempts = sql`SELECT nextval('attempts')::int AS attempt`;
+    await database.owner.query('CREATE SEQUENCE attempts; GRANT USAGE ON attempts TO PUBLIC');
+    await database.owner.query(`CREATE FUNCTION victim_once() RETURNS int LANGUAGE plpgsql AS $$
+      DECLARE attempt int := nextval('attempts');
+      BEGIN IF attempt = 1 THEN RAISE 'victim' USING ERRCODE = '40P01'; END IF; RETURN attempt; END $$`);
+    const answer = await tenants.run(a, () => tenants.db.execute(sql`SELECT victim_once() AS attempt`));
+    expect(answer.rows).toEqual([{ attempt: 2 }]);
+    expect((await tenants.run(a, () => tenants.db.execute(attempts))).rows).toEqual([{ attempt: 3 }]);
+  });
+
   it('inside another is a part of that', async () => {
     const inner = () =>
       tenants.transaction(() => tenants.db.execute(sql`SELECT pg_current_xact_id()::text AS id`));

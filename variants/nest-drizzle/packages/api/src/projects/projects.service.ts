@@ -1,7 +1,7 @@
 import { projects } from '@app/database';
 import { type CreateProject, EVENTS, type ListProjects, type Project, type UpdateProject } from '@app/shared';
 import { Injectable } from '@nestjs/common';
-import { and, asc, eq, ilike, isNull, sql } from 'drizzle-orm';
+import { and, asc, eq, ilike, isNull, type SQL, sql } from 'drizzle-orm';
 import { v7 as uuidv7 } from 'uuid';
 import { DatabaseService } from '../common/database/database.service.js';
 import { violatedConstraint } from '../common/errors/sql-state.js';
@@ -15,18 +15,20 @@ type Row = typeof projects.$inferSelect;
 
 @Injectable()
 export class ProjectsService {
+  // What is read most is built once: building a statement takes Drizzle longer than all else that it does for a read.
   private readonly byId;
+  private readonly firstPage;
 
   constructor(
     private readonly db: DatabaseService,
     private readonly outbox: OutboxService,
   ) {
-    // Built once: that takes Drizzle longer than all else that it does for a read.
     this.byId = db
       .select()
       .from(projects)
       .where(and(eq(projects.id, sql.placeholder('id')), isNull(projects.deletedAt)))
       .prepare('project_by_id');
+    this.firstPage = this.sorted().limit(sql.placeholder('limit')).prepare('projects_first_page');
   }
 
   /** @throws ProjectNameTakenError */
@@ -50,20 +52,15 @@ export class ProjectsService {
   /** By creation. */
   async list({ limit, cursor, q }: ListProjects): Promise<Page<Project>> {
     const after = cursor === undefined ? undefined : decodeCursor(cursor);
-    const rows = await this.db
-      .select()
-      .from(projects)
-      .where(
-        and(
-          isNull(projects.deletedAt),
-          q === undefined ? undefined : ilike(projects.name, `%${escapeLike(q)}%`),
-          after === undefined
-            ? undefined
-            : sql`(${projects.createdAt}, ${projects.id}) > (${after.time.toISOString()}, ${after.id})`,
-        ),
-      )
-      .orderBy(asc(projects.createdAt), asc(projects.id))
-      .limit(limit + 1);
+    const filters = [
+      q === undefined ? undefined : ilike(projects.name, `%${escapeLike(q)}%`),
+      after === undefined
+        ? undefined
+        : sql`(${projects.createdAt}, ${projects.id}) > (${after.time.toISOString()}, ${after.id})`,
+    ];
+    const rows = filters.every((filter) => filter === undefined)
+      ? await this.firstPage.execute({ limit: limit + 1 })
+      : await this.sorted(and(...filters)).limit(limit + 1);
     return toPage(rows, limit, ({ createdAt, id }) => ({ time: createdAt, id }), present);
   }
 
@@ -103,6 +100,14 @@ export class ProjectsService {
       if (deleted === undefined) return this.refuse(id, version);
       await this.outbox.add(EVENTS.projectDeleted, deleted, id);
     });
+  }
+
+  private sorted(filter?: SQL) {
+    return this.db
+      .select()
+      .from(projects)
+      .where(and(isNull(projects.deletedAt), filter))
+      .orderBy(asc(projects.createdAt), asc(projects.id));
   }
 
   /** Why a project could not be changed: it is not there, or no longer at that version. */
