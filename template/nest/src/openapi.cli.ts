@@ -1,7 +1,9 @@
 import 'reflect-metadata';
 import { readFile, writeFile } from 'node:fs/promises';
 import { NestFactory } from '@nestjs/core';
+[% if variant != 'nest-prisma' -%]
 import { FastifyAdapter } from '@nestjs/platform-fastify';
+[% endif -%]
 import { pino } from 'pino';
 import { AppModule } from './app.module.js';
 import { PLACEHOLDERS, readConfig } from './config/config.js';
@@ -14,7 +16,7 @@ const FILE = 'openapi.json';
 async function render(): Promise<string> {
   const config = readConfig({ NODE_ENV: 'test', ...PLACEHOLDERS });
   const module = AppModule.forRoot(config, pino({ enabled: false }));
-  const app = await NestFactory.create(module, new FastifyAdapter(), { preview: true, logger: false });
+  const app = await NestFactory.create(module, [% if variant != 'nest-prisma' %]new FastifyAdapter(), [% endif %]{ preview: true, logger: false });
   return `${JSON.stringify(createOpenApiDocument(app), null, 2)}\n`;
 }
 

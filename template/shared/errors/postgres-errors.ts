@@ -9,6 +9,14 @@ const UNREACHABLE_CODES = new Set([
   'ETIMEDOUT',
   'ENOTFOUND',
   'EHOSTUNREACH',
+[%- if variant == 'nest-prisma' %]
+  // Prisma's words for them; P2024 and P2028 say that no connection was free, or that a transaction took too long.
+  'ConnectionClosed',
+  'DatabaseNotReachable',
+  'P2024',
+  'P2028',
+  'SocketTimeout',
+[%- endif %]
 ]);
 const UNREACHABLE_MESSAGE =
   /timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection error/;

@@ -10,7 +10,7 @@ export interface DriverError {
 /** The five-character SQLSTATE of an error, looked for in the error itself and in what it wraps. */
 export function sqlState(error: unknown): string | undefined {
   const code = driverError(error)?.code;
-  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
+  return typeof code === 'string' && [% if variant == 'nest-prisma' %]/^(?!P[1-6])[0-9A-Z]{5}$/[% else %]/^[0-9A-Z]{5}$/[% endif %].test(code) ? code : undefined;
 }
 
 /** Whether PostgreSQL rolled the transaction back for the sake of another one (serialization failure, deadlock). */
@@ -25,12 +25,32 @@ export function violatedConstraint(error: unknown): string | undefined {
   return typeof constraint === 'string' ? constraint : undefined;
 }
 
-/** The error of the driver. ORMs wrap it: TypeORM in `driverError`, Drizzle and Prisma in `cause`. */
+[% if variant == 'nest-prisma' -%]
+/** What Prisma's errors carry of those of the driver. `kind` is a word of Prisma's for what has no code. */
+interface AdapterError {
+  readonly kind?: string;
+  readonly originalCode?: string;
+  readonly originalMessage?: string;
+  readonly constraint?: { readonly index?: string };
+}
+
+/** The error of the driver, which Prisma wraps in `meta`. Its own codes look like SQLSTATEs, and are none. */
+export function driverError(error: unknown): DriverError | undefined {
+  if (typeof error !== 'object' || error === null) return undefined;
+  const { meta } = error as { meta?: { driverAdapterError?: { cause?: AdapterError } } };
+  const adapter = meta?.driverAdapterError?.cause;
+  if (adapter !== undefined) {
+    const { kind, originalCode: code = kind, originalMessage: message, constraint } = adapter;
+    return { code, message, constraint: constraint?.index };
+  }
+  const { cause } = error as { cause?: unknown };
+[% else -%]
+/** The error of the driver. ORMs wrap it: TypeORM in `driverError`, Drizzle in `cause`. */
 export function driverError(error: unknown): DriverError | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
   const { driverError: inner, cause } = error as { driverError?: unknown; cause?: unknown };
   if (typeof inner === 'object' && inner !== null) return inner;
-  if (typeof (error as DriverError).code !== 'string' && typeof cause === 'object' && cause !== null)
+[% endif %]  if (typeof (error as DriverError).code !== 'string' && typeof cause === 'object' && cause !== null)
     return driverError(cause);
   return error;
 }

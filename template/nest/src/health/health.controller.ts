@@ -10,12 +10,16 @@ import {
 import { ApiExcludeController } from '@nestjs/swagger';
 import { HealthCheckService, HealthIndicatorService } from '@nestjs/terminus';
 import { SkipThrottle } from '@nestjs/throttler';
-import type { FastifyReply } from 'fastify';
 [% if variant != 'nest-typeorm' -%]
 import { Public } from '../auth/access.guard.js';
 [% endif -%]
 import { Drain } from '../common/http/drain.js';
 import { DEPENDENCIES, type Dependency } from './dependency.js';
+
+/** What Fastify's and Express's replies have in common. */
+interface HttpReply {
+  status(code: number): unknown;
+}
 
 /** Longer than a dependency that is well ever takes, shorter than the period of a probe. */
 const PING_LIMIT_MS = 1_000;
@@ -45,7 +49,7 @@ export class HealthController {
   /** Whether requests should come here: each dependency with its status and latency in milliseconds. */
   @Get('ready')
   @Header('cache-control', 'no-store')
-  async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<object> {
+  async ready(@Res({ passthrough: true }) reply: HttpReply): Promise<object> {
     // From the signal on, while what was accepted is still being finished: Terminus would say so only after that.
     if (this.drain.draining) {
       reply.status(HttpStatus.SERVICE_UNAVAILABLE);

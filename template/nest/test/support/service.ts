@@ -1,4 +1,4 @@
-import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { [% if variant == 'nest-prisma' %]NestExpressApplication } from '@nestjs/platform-express'[% else %]NestFastifyApplication } from '@nestjs/platform-fastify'[% endif %];
 import { createApp } from '../../src/app.js';
 import { readConfig } from '../../src/config/config.js';
 import { SETTINGS } from './settings.js';
@@ -13,7 +13,7 @@ export interface Answer {
 
 /** The running service, reached over HTTP as its clients do. */
 export interface TestService {
-  readonly app: NestFastifyApplication;
+  readonly app: [% if variant == 'nest-prisma' %]NestExpressApplication[% else %]NestFastifyApplication[% endif %];
   readonly url: string;
   request(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
   get(path: string, headers?: Record<string, string>): Promise<Answer>;

@@ -16,6 +16,8 @@ interface HttpRequest {
   readonly url: string;
 }
 interface HttpReply {
+  /** Express's alone; Fastify itself sees to it that nothing is sent twice. */
+  readonly headersSent?: boolean;
   status(status: number): this;
   header(name: string, value: string): this;
   send(body: unknown): unknown;
@@ -36,6 +38,8 @@ export class ProblemFilter implements ExceptionFilter {
     const request = host.switchToHttp().getRequest<HttpRequest>();
     const reply = host.switchToHttp().getResponse<HttpReply>();
     const problem = this.describe(exception, request);
+    // Answered already, since it took too long.
+    if (reply.headersSent === true) return;
 
     const seconds = retryAfter(problem);
     if (seconds !== undefined) reply.header('retry-after', String(seconds));

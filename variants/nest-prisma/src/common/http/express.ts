@@ -1,0 +1,69 @@
+import { createServer } from 'node:http';
+import { ExpressAdapter, type NestExpressApplication } from '@nestjs/platform-express';
+import helmet from 'helmet';
+import type { Logger } from 'pino';
+import { Drain } from './drain.js';
+import { readJsonBody } from './json-body.js';
+import { shedLoad } from './load-shedding.js';
+import { answerParserError } from './parser-errors.js';
+import { answerInTime, nameRequest, observeRequests } from './request-lifecycle.js';
+
+/** The settings that shape the HTTP server; see `config/settings.ts`. */
+export interface HttpSettings {
+  readonly BODY_LIMIT_BYTES: number;
+  readonly CORS_ORIGINS: readonly string[];
+  readonly MAX_EVENT_LOOP_DELAY_MS: number;
+  readonly REQUEST_TIMEOUT_MS: number;
+  readonly TRUST_PROXY: boolean | string[];
+}
+
+/** NestJS on Express, listening as this service does. */
+export class HttpAdapter extends ExpressAdapter {
+  constructor(private readonly settings: HttpSettings) {
+    super();
+  }
+
+  override initHttpServer(): void {
+    const server = createServer(
+      {
+        // Slow senders: headers and body must arrive within this time.
+        requestTimeout: this.settings.REQUEST_TIMEOUT_MS,
+        // How often Node looks for them; its own 30 s would be what they really have.
+        connectionsCheckingInterval: 1_000,
+      },
+      this.getInstance(),
+    );
+    server.on('clientError', answerParserError);
+    this.httpServer = server;
+  }
+}
+
+/** Everything between the socket and the controllers: headers, CORS, load shedding, limits, log line and metrics. */
+export function configureHttp(app: NestExpressApplication, settings: HttpSettings, logger: Logger): void {
+  const drain = app.get(Drain);
+  app.set('trust proxy', settings.TRUST_PROXY);
+  app.set('etag', false); // an ETag is a version here, and not a hash of the answer
+  app.disable('x-powered-by');
+  // First of all, so that requests that are shed have these too.
+  app.use(nameRequest(drain));
+  app.use(observeRequests(logger));
+  app.use(answerInTime(settings.REQUEST_TIMEOUT_MS));
+  // Without TLS of its own the service cannot ask for upgrades.
+  app.use(helmet({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }));
+  app.enableCors({
+    origin: [...settings.CORS_ORIGINS],
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    exposedHeaders: [
+      'etag',
+      'idempotency-replayed',
+      'location',
+      'ratelimit',
+      'ratelimit-policy',
+      'retry-after',
+      'x-request-id',
+    ],
+    maxAge: 600,
+  });
+  if (settings.MAX_EVENT_LOOP_DELAY_MS > 0) app.use(shedLoad(settings.MAX_EVENT_LOOP_DELAY_MS));
+  app.use(...readJsonBody(settings.BODY_LIMIT_BYTES));
+}

@@ -1,0 +1,66 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+
+/** On behalf of an organization, and of a person or a program in it. */
+export interface OrganizationScope {
+  readonly organizationId: string;
+  /** The user, where a person acts: stamped as `createdBy`. */
+  readonly userId: string | null;
+}
+
+/** On behalf of a person who signs in, before it is known for which organization. */
+export interface IdentityScope {
+  readonly firebaseUid: string;
+  /** The address, where Firebase has verified it. */
+  readonly verifiedEmail: string | null;
+  /** The user's id, once it is known. */
+  readonly userId: string | null;
+}
+
+export type Scope = OrganizationScope | IdentityScope;
+
+/** The code reached the database without saying on whose behalf. That is a mistake in the code, never in a request. */
+export class NoScopeError extends Error {
+  override name = 'NoScopeError';
+
+  constructor() {
+    super(
+      'There is no scope here: run this inside Database.run(), which requests and jobs do. ' +
+        'A query of Prisma runs where it is awaited, so await it in there.',
+    );
+  }
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** The scope of the code that runs now. `Database.run()` opens it; nothing else should. */
+export const scopes = new AsyncLocalStorage<Scope>();
+
+/** @throws NoScopeError */
+export function currentScope(): Scope {
+  const scope = scopes.getStore();
+  if (scope === undefined) throw new NoScopeError();
+  return scope;
+}
+
+export function isOrganizationScope(scope: Scope): scope is OrganizationScope {
+  return 'organizationId' in scope;
+}
+
+/** @throws TypeError where the scope names something that cannot be one */
+export function assertScope(scope: Scope): void {
+  const ids = isOrganizationScope(scope) ? [scope.organizationId, scope.userId] : [scope.userId];
+  if (ids.some((id) => id !== null && !UUID.test(id))) {
+    throw new TypeError('A scope names organizations and users by their UUIDs.');
+  }
+}
+
+/** The settings that the policies of row-level security read. */
+export function scopeSettings(scope: Scope): Readonly<Record<string, string>> {
+  return isOrganizationScope(scope)
+    ? { 'app.organization_id': scope.organizationId, 'app.user_id': scope.userId ?? '' }
+    : {
+        'app.firebase_uid': scope.firebaseUid,
+        'app.verified_email': scope.verifiedEmail ?? '',
+        'app.user_id': scope.userId ?? '',
+      };
+}

@@ -1,0 +1,62 @@
+import pg from 'pg';
+import { currentScope, scopeSettings } from './scope.js';
+
+/**
+ * The pool that Prisma's adapter takes its connections from: outside of a scope no statement runs, and inside of one each
+ * runs under it, so that row-level security holds behind whatever the code above asks for.
+ *
+ * A statement by itself becomes a transaction of its own, sent as one: BEGIN, the scope, the statement and COMMIT travel
+ * together and take one round trip (pg's pipeline mode). The scope is local to the transaction (`SET LOCAL`): a connection
+ * that goes back to the pool remembers nothing.
+ */
+export class ScopedPool extends pg.Pool {
+  constructor(config: pg.PoolConfig) {
+    super({ ...config, pipeline: true });
+  }
+
+  /** The one form that Prisma's adapter calls; the others of pg are not there. */
+  override query(...[config]: unknown[]): never {
+    return this.#queryInScope(config as pg.QueryConfig) as never;
+  }
+
+  /** A statement that reads no table, and so needs no scope: whether PostgreSQL answers. */
+  async ping(): Promise<void> {
+    const client = await this.connect();
+    try {
+      await client.query('SELECT 1');
+      client.release();
+    } catch (error) {
+      client.release(true);
+      throw error;
+    }
+  }
+
+  async #queryInScope(config: pg.QueryConfig): Promise<pg.QueryResult> {
+    const begin = `BEGIN; ${setScope()}`;
+    const client = await this.connect();
+    let lost: Error | undefined;
+    try {
+      const [, result] = await Promise.all([
+        client.query(begin),
+        client.query(config),
+        client.query('COMMIT'),
+      ]);
+      return result;
+    } catch (error) {
+      // Where the statement failed, COMMIT has ended the transaction as a rollback. This is for a connection that broke.
+      await client.query('ROLLBACK').catch((reason: Error) => {
+        lost = reason;
+      });
+      throw error;
+    } finally {
+      client.release(lost);
+    }
+  }
+}
+
+/** The statement that puts a transaction under the current scope. @throws NoScopeError */
+function setScope(): string {
+  return Object.entries(scopeSettings(currentScope()))
+    .map(([name, value]) => `SET LOCAL ${name} = ${pg.escapeLiteral(value)}`)
+    .join('; ');
+}
