@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import tempfile
 import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -32,6 +34,7 @@ SETTINGS = {"RATE_LIMIT_MAX": "1000000", "MAX_EVENT_LOOP_DELAY_MS": "0", "SHUTDO
 Connect = Callable[[], "psycopg.Connection[tuple[Any, ...]]"]
 StartService = Callable[..., Service]
 Client = Callable[..., httpx.AsyncClient]
+Broker = Callable[[str], Postgres]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -164,6 +167,33 @@ def start_service(driver: Driver, folder: Path, postgres: Postgres, tmp_path: Pa
             service = Service.start(folder, log, {**SETTINGS, **driver.settings, **postgres.env, **env})
             stack.callback(service.stop)
             return service
+
+        yield start
+
+
+@pytest.fixture
+def launcher(folder: Path) -> Iterator[Path]:
+    """A folder with the service's launcher, whose data outlives the servers, and that any account may pass through."""
+    place = Path(tempfile.mkdtemp(prefix="plinth-launcher-"))
+    place.chmod(0o755)
+    shutil.copy(folder / "package.json", place)
+    shutil.copytree(folder / "scripts", place / "scripts")
+    (place / "node_modules").symlink_to(folder / "node_modules")
+    yield place
+    shutil.rmtree(place)
+
+
+@pytest.fixture
+def broker(postgres: Postgres, launcher: Path) -> Iterator[Broker]:
+    """Starts a server other than PostgreSQL by the name of its variable, again with the data and port it had before."""
+    with ExitStack() as stack:
+
+        def start(variable: str) -> Postgres:
+            elsewhere = {name: url for name, url in postgres.env.items() if name != variable}
+            server = Postgres.start(launcher, elsewhere=elsewhere)
+            server.env = {variable: server.env[variable]}
+            stack.callback(server.stop)
+            return server
 
         yield start
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import select
@@ -158,6 +159,10 @@ class Service:
     def readiness(self) -> int | None:
         """The status of the readiness probe, None where nothing answers."""
         return self._probe("/health/ready")
+
+    async def becomes(self, readiness: int) -> None:
+        """Waits until the readiness probe is answered with a status."""
+        await asyncio.to_thread(eventually, f"readiness {readiness}", lambda: self.readiness() == readiness)
 
     def liveness(self) -> int | None:
         """The status of the liveness probe, None where nothing answers."""

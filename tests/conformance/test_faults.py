@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import signal
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -17,24 +13,13 @@ import pytest
 
 from tests.conformance.conftest import Client, Connect, StartService
 from tests.conformance.drivers import Driver
+from tests.conformance.loads import arrived, load
 from tests.conformance.problems import problem
 from tests.conformance.processes import Postgres, Service, eventually, migrate
 from tests.conformance.proxy import SlowProxy
 
 GRACE = 10.0
 """Seconds within which SIGTERM must end a process."""
-
-
-@pytest.fixture
-def launcher(folder: Path) -> Iterator[Path]:
-    """A folder with the service's launcher, whose data outlives the servers, and that any account may pass through."""
-    place = Path(tempfile.mkdtemp(prefix="plinth-faults-"))
-    place.chmod(0o755)
-    shutil.copy(folder / "package.json", place)
-    shutil.copytree(folder / "scripts", place / "scripts")
-    (place / "node_modules").symlink_to(folder / "node_modules")
-    yield place
-    shutil.rmtree(place)
 
 
 @pytest.mark.check(31)
@@ -50,7 +35,7 @@ async def test_a_stopped_database_makes_it_unready_and_nothing_else_and_it_recov
         async with load(driver, api, resource) as answers:
             await arrived(answers, 50)
             postgres.stop()
-            assert await asyncio.to_thread(eventually, "readiness 503", lambda: service.readiness() == 503)
+            await service.becomes(503)
             assert service.liveness() == 200
             refused = problem(await driver.read(resource).send(api), 503, "DATABASE_UNAVAILABLE")
             assert refused["detail"]
@@ -58,7 +43,7 @@ async def test_a_stopped_database_makes_it_unready_and_nothing_else_and_it_recov
             assert answer.status_code == 201 or problem(answer, 503)
 
         postgres = Postgres.start(launcher)
-        assert await asyncio.to_thread(eventually, "readiness 200", lambda: service.readiness() == 200)
+        await service.becomes(200)
         assert (await driver.write_once(resource).send(api)).status_code == 201
         assert service.process.poll() is None
         # Whatever was reported as done before is there; what failed at the moment of the stop may be there too.
@@ -116,7 +101,7 @@ async def test_sigterm_under_load_drops_no_request_and_ends_in_time_with_0(
         service.process.send_signal(signal.SIGTERM)
         asked = time.monotonic()
         # A balancer that looks at readiness looks away while the service still answers.
-        await asyncio.to_thread(eventually, "readiness 503", lambda: service.readiness() == 503)
+        await service.becomes(503)
         assert service.liveness() == 200
     assert {answer.status_code for answer in answers} == {201}
     assert await asyncio.to_thread(service.process.wait, GRACE) == 0
@@ -149,28 +134,6 @@ async def test_sigterm_waits_for_requests_that_wait_for_a_lock(
 
     assert {answer.status_code for answer in await asyncio.gather(*requests)} == {201}
     assert await asyncio.to_thread(service.process.wait, GRACE) == 0
-
-
-@asynccontextmanager
-async def load(driver: Driver, api: httpx.AsyncClient, resource: str) -> AsyncIterator[list[httpx.Response]]:
-    """Sixteen clients that write one request after the other until the context ends; a dropped one fails the test."""
-    answers: list[httpx.Response] = []
-    stopped = asyncio.Event()
-
-    async def write() -> None:
-        while not stopped.is_set():
-            answers.append(await driver.write_once(resource).send(api))
-
-    clients = [asyncio.create_task(write()) for _ in range(16)]
-    try:
-        yield answers
-    finally:
-        stopped.set()
-        await asyncio.gather(*clients)
-
-
-async def arrived(answers: list[httpx.Response], number: int) -> None:
-    await asyncio.to_thread(eventually, f"{number} answers", lambda: len(answers) >= number)
 
 
 def connections_in_use(service: Service) -> float:

@@ -122,8 +122,9 @@ async def test_behind_a_trusted_proxy_each_client_has_its_own_budget(
 
 
 async def test_an_overloaded_process_sheds_load_and_still_answers_probes(
-    driver: Driver, start_service: StartService, client: Client
+    driver: Driver, running: Service, start_service: StartService, client: Client
 ) -> None:
+    await driver.find().send(client(running))
     service = start_service(MAX_EVENT_LOOP_DELAY_MS="5")
     api = client(service)
 

@@ -151,7 +151,7 @@ def _copy(arguments: str, context: Path, work: Path, target: Path) -> None:
     origin = context
     place: Callable[[Any, Any], object] = shutil.copy2
     if sources[0].startswith("--from="):
-        origin, place = work / sources.pop(0).removeprefix("--from="), os.link
+        origin, place = work / sources.pop(0).removeprefix("--from="), _link
         sources = [str(Path(source).relative_to("/app")) for source in sources]
     if destination.endswith("/"):
         (target / destination).mkdir(parents=True, exist_ok=True)
@@ -161,6 +161,11 @@ def _copy(arguments: str, context: Path, work: Path, target: Path) -> None:
             shutil.copytree(path, target / destination, symlinks=True, dirs_exist_ok=True, copy_function=place)
         else:
             shutil.copy2(path, target / destination)
+
+
+def _link(source: str, target: str) -> None:
+    Path(target).unlink(missing_ok=True)
+    os.link(source, target)
 
 
 def _execute(command: str, folder: Path) -> None:

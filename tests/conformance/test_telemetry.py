@@ -59,6 +59,32 @@ async def test_a_request_has_one_trace_id_in_the_spans_of_http_and_database_and_
         await leaves_one_trace(call)
 
 
+@pytest.mark.of("nest-drizzle")
+async def test_a_request_its_event_and_its_job_have_one_trace_id_in_spans_and_log(
+    driver: Driver, own_database: dict[str, str], start_service: StartService, collector: Collector, client: Client
+) -> None:
+    service = start_service(**own_database, **collector.settings)
+    api = client(service)
+    project = (await driver.create().send(api)).json()["id"]
+    trace = uuid.uuid4().hex
+    headers = {"traceparent": f"00-{trace}-{uuid.uuid4().hex[:16]}-01"}
+
+    export = (await Call("POST", f"/projects/{project}/exports", headers=headers).send(api)).json()["id"]
+
+    def kinds() -> bool:
+        own = [span for span in collector.spans if span.trace_id == trace]
+        return {"POST /projects/:projectId/exports", "tasks exportProject"} <= {span.name for span in own}
+
+    await asyncio.to_thread(eventually, "the spans of the request and of its job", kinds)
+    done = await asyncio.to_thread(
+        eventually, "the line of the job", lambda: [line for line in service.log() if line["msg"] == "job done"]
+    )
+    assert [line["traceId"] for line in done if line["jobId"].endswith(export)] == [trace]
+    parents = {span.parent_id for span in collector.spans if span.trace_id == trace}
+    spans = {span.span_id for span in collector.spans if span.trace_id == trace}
+    assert len(parents & spans) >= 2, "the job's database work is part of the job's span"
+
+
 async def test_requests_that_share_a_transaction_keep_their_own_traces(
     driver: Driver, traced: Service, client: Client
 ) -> None:

@@ -11,7 +11,7 @@ import {
 import type { FastifyReply } from 'fastify';
 import { ApiProblems } from '../common/errors/api-problems.decorator.js';
 import { etag, matchesNone, requiredVersion } from '../common/http/etag.js';
-import { ETAG_HEADER, IF_MATCH } from '../common/http/etag-openapi.js';
+import { ETAG_HEADER, IF_MATCH, IF_NONE_MATCH, NOT_MODIFIED } from '../common/http/etag-openapi.js';
 import type { Page } from '../common/pagination/page.js';
 import { UuidPipe } from '../common/validation/uuid.pipe.js';
 import { CreateEventDto } from './dto/create-event.dto.js';
@@ -51,17 +51,9 @@ export class EventsController {
   @Get(':id')
   @ApiOperation({ summary: 'Get an event' })
   @ApiParam({ name: 'id', schema: { type: 'string', format: 'uuid' } })
-  @ApiHeader({
-    name: 'If-None-Match',
-    required: false,
-    description: 'ETags already held',
-    schema: { type: 'string' },
-  })
+  @ApiHeader(IF_NONE_MATCH)
   @ApiOkResponse({ type: EventResponse, headers: ETAG_HEADER })
-  @ApiNotModifiedResponse({
-    description: 'The event is still at the version that If-None-Match names',
-    headers: ETAG_HEADER,
-  })
+  @ApiNotModifiedResponse(NOT_MODIFIED)
   @ApiProblems(400, 404)
   async getEvent(
     @Param('id', UuidPipe) id: string,

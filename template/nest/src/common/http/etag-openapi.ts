@@ -3,6 +3,20 @@ export const ETAG_HEADER = {
   etag: { description: 'the version in double quotes', schema: { type: 'string' as const } },
 };
 
+/** `If-None-Match` of a read. */
+export const IF_NONE_MATCH = {
+  name: 'If-None-Match',
+  required: false,
+  description: 'ETags already held',
+  schema: { type: 'string' as const },
+};
+
+/** `304` of a read. */
+export const NOT_MODIFIED = {
+  description: 'It is still at the version that If-None-Match names',
+  headers: ETAG_HEADER,
+};
+
 /** `If-Match` of a change. Not marked as required: without it the answer is 428, which says more than a plain 400. */
 export const IF_MATCH = {
   name: 'If-Match',

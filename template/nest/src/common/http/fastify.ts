@@ -24,7 +24,6 @@ export async function configureHttp(app: NestFastifyApplication, settings: HttpS
   // First of all, so that requests that are shed have these too.
   fastify.addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, done: () => void) => {
     reply.header('x-request-id', request.id);
-    if (drain.draining) reply.header('connection', 'close');
     answerInTime(reply, settings.REQUEST_TIMEOUT_MS);
     requestContext.run({ requestId: request.id }, done);
   });
@@ -49,6 +48,15 @@ export async function configureHttp(app: NestFastifyApplication, settings: HttpS
       } catch (error) {
         done(error as Error);
       }
+    },
+  );
+  // At the end, so that requests that were under way when the process was told to stop say so too: a connection that is
+  // kept would keep the process.
+  fastify.addHook(
+    'onSend',
+    (_request: FastifyRequest, reply: FastifyReply, _payload: unknown, done: () => void) => {
+      if (drain.draining) reply.header('connection', 'close');
+      done();
     },
   );
   fastify.addHook('onResponse', observeRequest);

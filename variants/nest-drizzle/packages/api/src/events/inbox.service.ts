@@ -39,8 +39,12 @@ export class InboxService {
     // The trace of whoever caused the event goes on here.
     const parent = propagation.extract(context.active(), event.data);
     return context.with(parent, () =>
-      this.tenants.run({ tenantId }, () =>
-        this.db.transaction(async () => {
+      this.tenants.run({ tenantId }, async () => {
+        if (handler.isRepeatable === true) {
+          await handler.handle({ ...event.data, data: data.data });
+          return true;
+        }
+        return this.db.transaction(async () => {
           const noted = await this.db
             .insert(inbox)
             .values({ tenantId, consumer: handler.consumer, eventId: id })
@@ -49,8 +53,8 @@ export class InboxService {
           if (noted.length === 0) return false;
           await handler.handle({ ...event.data, data: data.data });
           return true;
-        }),
-      ),
+        });
+      }),
     );
   }
 }

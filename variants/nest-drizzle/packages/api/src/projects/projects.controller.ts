@@ -29,6 +29,7 @@ import {
   ApiCreatedResponse,
   ApiHeader,
   ApiNoContentResponse,
+  ApiNotModifiedResponse,
   ApiOkResponse,
   ApiOperation,
   ApiTags,
@@ -37,8 +38,8 @@ import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { Needs } from '../auth/access.guard.js';
 import { ApiProblems } from '../common/errors/api-problems.decorator.js';
-import { etag, requiredVersion } from '../common/http/etag.js';
-import { ETAG_HEADER, IF_MATCH } from '../common/http/etag-openapi.js';
+import { etag, matchesNone, requiredVersion } from '../common/http/etag.js';
+import { ETAG_HEADER, IF_MATCH, IF_NONE_MATCH, NOT_MODIFIED } from '../common/http/etag-openapi.js';
 import {
   IDEMPOTENCY_KEY_HEADER,
   IdempotencyInterceptor,
@@ -82,15 +83,22 @@ export class ProjectsController {
 
   @Get(':id')
   @ApiOperation({ summary: 'Get a project' })
+  @ApiHeader(IF_NONE_MATCH)
   @ApiOkResponse({ standardSchema: project, headers: ETAG_HEADER })
+  @ApiNotModifiedResponse(NOT_MODIFIED)
   @ApiProblems(400, 401, 404)
   @Answer(project)
   async get(
     @Param('id', { schema: projectId }) id: string,
+    @Headers('if-none-match') ifNoneMatch: string | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<Project> {
+  ): Promise<Project | undefined> {
     const found = await this.projects.get(id);
     reply.header('etag', etag(found.version));
+    if (matchesNone(ifNoneMatch, found.version)) {
+      reply.status(HttpStatus.NOT_MODIFIED);
+      return undefined;
+    }
     return found;
   }
 

@@ -12,6 +12,7 @@ type Contract = (typeof CONTRACTS)[number];
 export class JobsHandler implements EventHandler<Contract> {
   readonly consumer = 'jobs';
   readonly contracts = CONTRACTS;
+  readonly isRepeatable = true;
 
   constructor(private readonly queue: TasksQueue) {}
 

@@ -13,9 +13,13 @@ export class QueueModule {
       module: QueueModule,
       imports: [
         BullModule.forRootAsync({
-          // Workers wait for ever, as BullMQ wants it; commands of the API fail at once while Valkey is away.
+          // A worker waits for ever, as BullMQ wants it; whoever adds a job while Valkey is away is told at once.
           useFactory: () => ({
-            connection: new Redis(config.REDIS_URL, { maxRetriesPerRequest: null, lazyConnect: true }),
+            connection: new Redis(config.REDIS_URL, {
+              maxRetriesPerRequest: null,
+              enableOfflineQueue: false,
+              lazyConnect: true,
+            }),
             prefix: config.QUEUE_PREFIX,
           }),
         }),

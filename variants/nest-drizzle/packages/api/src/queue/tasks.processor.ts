@@ -30,8 +30,10 @@ export class TasksProcessor extends WorkerHost {
       .getTracer('jobs')
       .startSpan(`${TASKS_QUEUE} ${job.name}`, { kind: SpanKind.CONSUMER }, parent);
     try {
-      await context.with(trace.setSpan(parent, span), () => this.run(job));
-      this.logger.log({ job: job.name, jobId: job.id, attempt: job.attemptsMade + 1 }, 'job done');
+      await context.with(trace.setSpan(parent, span), async () => {
+        await this.run(job);
+        this.logger.log({ job: job.name, jobId: job.id, attempt: job.attemptsMade + 1 }, 'job done');
+      });
     } catch (error) {
       span.setStatus({ code: SpanStatusCode.ERROR });
       throw error;

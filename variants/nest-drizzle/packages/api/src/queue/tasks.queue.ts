@@ -4,6 +4,7 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { context, propagation } from '@opentelemetry/api';
 import type { JobsOptions, Queue } from 'bullmq';
 import { meter } from '../common/telemetry/metrics.js';
+import { OutageError } from '../events/event-handler.js';
 
 export const TASKS_QUEUE = 'tasks';
 
@@ -41,6 +42,7 @@ export class TasksQueue implements OnModuleInit {
    * Adds a job.
    *
    * @param id adding a job whose id the queue knows changes nothing
+   * @throws OutageError
    */
   async add<Name extends JobName>(
     name: Name,
@@ -50,13 +52,19 @@ export class TasksQueue implements OnModuleInit {
   ): Promise<void> {
     const carrier: { traceparent?: string } = {};
     propagation.inject(context.active(), carrier);
-    await this.queue.add(name, JOBS[name].parse({ ...data, ...carrier }), {
+    const job = JOBS[name].parse({ ...data, ...carrier });
+    const settings = {
       jobId: `${name}-${id}`,
       attempts: 5,
       backoff: { type: 'exponential', delay: 1_000, jitter: 0.5 },
       removeOnComplete: { age: 24 * 3_600, count: 10_000 },
       removeOnFail: false,
       ...options,
-    });
+    };
+    try {
+      await this.queue.add(name, job, settings);
+    } catch (cause) {
+      throw new OutageError('the queue cannot be reached', { cause });
+    }
   }
 }

@@ -29,6 +29,7 @@ import {
   ApiCreatedResponse,
   ApiHeader,
   ApiNoContentResponse,
+  ApiNotModifiedResponse,
   ApiOkResponse,
   ApiOperation,
   ApiTags,
@@ -36,8 +37,8 @@ import {
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { ApiProblems } from '../common/errors/api-problems.decorator.js';
-import { etag, requiredVersion } from '../common/http/etag.js';
-import { ETAG_HEADER, IF_MATCH } from '../common/http/etag-openapi.js';
+import { etag, matchesNone, requiredVersion } from '../common/http/etag.js';
+import { ETAG_HEADER, IF_MATCH, IF_NONE_MATCH, NOT_MODIFIED } from '../common/http/etag-openapi.js';
 import {
   IDEMPOTENCY_KEY_HEADER,
   IdempotencyInterceptor,
@@ -81,15 +82,22 @@ export class TasksController {
 
   @Get(':id')
   @ApiOperation({ summary: 'Get a task' })
+  @ApiHeader(IF_NONE_MATCH)
   @ApiOkResponse({ standardSchema: task, headers: ETAG_HEADER })
+  @ApiNotModifiedResponse(NOT_MODIFIED)
   @ApiProblems(400, 401, 404)
   @Answer(task)
   async get(
     @Param('id', { schema: taskId }) id: string,
+    @Headers('if-none-match') ifNoneMatch: string | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<Task> {
+  ): Promise<Task | undefined> {
     const found = await this.tasks.get(id);
     reply.header('etag', etag(found.version));
+    if (matchesNone(ifNoneMatch, found.version)) {
+      reply.status(HttpStatus.NOT_MODIFIED);
+      return undefined;
+    }
     return found;
   }
 

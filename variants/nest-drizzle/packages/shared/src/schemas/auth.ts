@@ -2,7 +2,13 @@ import { z } from 'zod';
 import { ROLES } from '../constants.js';
 import { id, plainText } from './common.js';
 
-export const email = z.email().max(254).toLowerCase().meta({ example: 'ada@example.com' });
+/** The part before the @ is 64 characters at the most (RFC 5321, 4.5.3.1.1). */
+export const email = z
+  .email()
+  .max(254)
+  .regex(/^[^@]{1,64}@/, 'must have at most 64 characters before the @')
+  .toLowerCase()
+  .meta({ example: 'ada@example.com' });
 
 /** Length is what makes a password hard to guess (NIST SP 800-63B); the upper bound keeps hashing bounded. */
 export const password = z.string().min(12).max(128).meta({ example: 'correct horse battery' });

@@ -1,5 +1,12 @@
 import { createPool, IdentityDatabase, TenantDatabase } from '@app/database';
-import { type DynamicModule, Global, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
+import {
+  type DynamicModule,
+  Global,
+  Inject,
+  Module,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+} from '@nestjs/common';
 import type { Pool } from 'pg';
 import type { Config } from '../../config/config.js';
 import { DatabaseMetrics } from './database.metrics.js';
@@ -8,7 +15,7 @@ import { POOL } from './pool.js';
 
 @Global()
 @Module({})
-export class DatabaseModule implements OnApplicationShutdown {
+export class DatabaseModule implements OnModuleInit, OnApplicationShutdown {
   constructor(@Inject(POOL) private readonly pool: Pool) {}
 
   static forRoot(config: Config): DynamicModule {
@@ -23,6 +30,11 @@ export class DatabaseModule implements OnApplicationShutdown {
       ],
       exports: [POOL, TenantDatabase, IdentityDatabase, DatabaseService],
     };
+  }
+
+  /** Stops the start where the database cannot be reached: a wrong URL is best noticed at once. */
+  async onModuleInit(): Promise<void> {
+    (await this.pool.connect()).release();
   }
 
   async onApplicationShutdown(): Promise<void> {

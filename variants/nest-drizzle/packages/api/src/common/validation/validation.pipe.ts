@@ -6,18 +6,27 @@ export function createValidationPipe(): PipeTransform {
   return new StandardSchemaValidationPipe({
     exceptionFactory: (issues) =>
       new ValidationError(
-        issues.map(({ path = [], message }) => ({
-          // RFC 6901 escapes ~ and / in a member's name.
-          pointer: path
-            .map(
-              (part) =>
-                `/${String(typeof part === 'object' ? part.key : part)
-                  .replaceAll('~', '~0')
-                  .replaceAll('/', '~1')}`,
-            )
-            .join(''),
-          message,
-        })),
+        issues.flatMap((issue) => {
+          const path = (issue.path ?? []).map((part) => (typeof part === 'object' ? part.key : part));
+          return (
+            unknownMembers(issue)?.map((member) => ({
+              pointer: pointerTo([...path, member]),
+              message: 'is not known',
+            })) ?? [{ pointer: pointerTo(path), message: issue.message }]
+          );
+        }),
       ),
   });
+}
+
+/** The members that a strict object does not have; Zod names the object that they are in, and not them. */
+function unknownMembers(issue: object): string[] | undefined {
+  return 'code' in issue && issue.code === 'unrecognized_keys' && 'keys' in issue
+    ? (issue.keys as string[])
+    : undefined;
+}
+
+/** A JSON pointer (RFC 6901), which escapes ~ and / in the names of members. */
+function pointerTo(path: readonly PropertyKey[]): string {
+  return path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 }
