@@ -16,6 +16,7 @@ export function createLogger(config: { readonly LOG_LEVEL: string; readonly NODE
       paths: SECRETS.flatMap((name) => [`["${name}"]`, `*["${name}"]`]),
       censor: '[redacted]',
     },
+    serializers: { err: describeError },
     mixin: () => {
       const span = trace.getActiveSpan()?.spanContext();
       return {
@@ -28,6 +29,30 @@ export function createLogger(config: { readonly LOG_LEVEL: string; readonly NODE
         transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname', singleLine: true } },
       }),
   });
+}
+
+/**
+ * What the log tells of an error. Drivers and ORMs add what was stored or asked for to their errors (`params`, `detail`, a
+ * message that repeats them), and users have written that: it stays out, as does every member that is not named here.
+ */
+function describeError(error: unknown): object {
+  if (!(error instanceof Error)) return { type: typeof error };
+  const {
+    name,
+    message,
+    stack = '',
+    cause,
+    code,
+    query,
+  } = error as Error & { code?: unknown; query?: unknown };
+  const frames = stack.includes(message) ? stack.slice(stack.indexOf(message) + message.length) : stack;
+  return {
+    type: name,
+    message: typeof query === 'string' ? `Failed query: ${query}` : message,
+    stack: frames.split('\n').filter((line) => /^\s+at /.test(line)),
+    ...(code !== undefined && { code }),
+    ...(cause !== undefined && { cause: describeError(cause) }),
+  };
 }
 
 /** The image has no development dependencies, and may still be run with NODE_ENV=development, as compose.yaml does. */

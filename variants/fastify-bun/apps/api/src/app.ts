@@ -1,5 +1,7 @@
 import Fastify from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import { authModule } from './modules/auth/index.js';
+import { usersModule } from './modules/users/index.js';
 import type { Config } from './shared/lib/config/config.js';
 import { serverOptions } from './shared/lib/http/server.js';
 import { createLogger } from './shared/lib/logging/logger.js';
@@ -32,5 +34,7 @@ export async function createApp(config: Config) {
   await app.register(docsPlugin);
   await app.register(healthPlugin);
   await app.register(metricsPlugin);
+  await app.register(authModule, { settings: config });
+  await app.register(usersModule);
   return app;
 }

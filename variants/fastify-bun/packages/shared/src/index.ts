@@ -1,1 +1,2 @@
 export * from './schemas/common.js';
+export * from './schemas/users.js';

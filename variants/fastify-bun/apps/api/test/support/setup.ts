@@ -1,6 +1,8 @@
-import { afterAll } from 'bun:test';
+import { afterAll, setDefaultTimeout } from 'bun:test';
 import { startServices } from '../../../../scripts/services.mjs';
 import { createTemplate } from './database.js';
+
+setDefaultTimeout(60_000);
 
 // Loaded once, before the test files (bunfig.toml): real servers, unless the environment names some.
 const services = await startServices({ ephemeral: true });

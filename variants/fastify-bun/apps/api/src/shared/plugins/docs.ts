@@ -1,20 +1,77 @@
-import swagger from '@fastify/swagger';
+import swagger, { type SwaggerTransform } from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import fp from 'fastify-plugin';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import manifest from '../../../../../package.json' with { type: 'json' };
+import { PROBLEMS } from '../lib/errors/problem-catalog.js';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The statuses of the problems that only some routes answer with, for the OpenAPI document. */
+    readonly problems?: readonly number[];
+  }
+}
 
 /** `/docs` for people, `/openapi.json` for programs: made of the schemas that requests and answers are held to. */
 export const docsPlugin = fp(
   async (app) => {
     const { name: title, description, version } = manifest;
     await app.register(swagger, {
-      openapi: { openapi: '3.1.0', info: { title, description, version } },
-      transform: jsonSchemaTransform,
+      openapi: {
+        openapi: '3.1.0',
+        info: { title, description, version },
+        components: {
+          securitySchemes: {
+            bearer: { type: 'http', scheme: 'bearer' },
+            apiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' },
+            session: { type: 'apiKey', in: 'cookie', name: 'better-auth.session_token' },
+          },
+        },
+      },
+      transform,
       transformObject: jsonSchemaTransformObject,
     });
-    await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true, theme: { title } });
-    app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+    await app.register(async (docs) => {
+      docs.addHook('onRoute', (route) => {
+        route.config = { ...route.config, isPublic: true };
+      });
+      await docs.register(swaggerUi, { routePrefix: '/docs', staticCSP: true, theme: { title } });
+      docs.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+    });
   },
   { name: 'docs' },
 );
+
+/** Adds to each operation who may call it and which problems it may answer with. */
+const transform: SwaggerTransform = (input) => {
+  const { schema, url } = jsonSchemaTransform(input);
+  if (schema.hide) return { schema, url };
+  const { isPublic, needsSession, problems = [] } = input.route.config ?? {};
+  const statuses = [
+    400,
+    ...(isPublic ? [] : [401]),
+    ...(schema.body === undefined ? [] : [408, 413, 415]),
+    ...(needsSession ? [403] : []),
+    429,
+    500,
+    503,
+    ...problems,
+  ];
+  const documents = statuses.map((status) => [status, problemResponse(status)] as const);
+  return {
+    url,
+    schema: {
+      ...schema,
+      security: isPublic ? [] : [{ bearer: [] }, { session: [] }, ...(needsSession ? [] : [{ apiKey: [] }])],
+      response: { ...(schema.response as object), ...Object.fromEntries(documents) },
+    },
+  };
+};
+
+function problemResponse(status: number) {
+  const codes = Object.entries(PROBLEMS).filter(([, problem]) => problem.status === status);
+  return {
+    description: codes.map(([code]) => code).join(', '),
+    content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+  };
+}

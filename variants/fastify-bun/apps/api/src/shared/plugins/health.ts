@@ -18,7 +18,7 @@ export const healthPlugin = fp(
       database: () => app.db.execute(sql`SELECT 1`),
       valkey: () => app.valkey.ping(),
     };
-    const options = { schema: { hide: true } };
+    const options = { config: { isPublic: true }, schema: { hide: true } };
 
     /** Whether the process runs. It asks nothing else: restarting the service does not mend what it depends on. */
     app.get('/health/live', options, async (_request, reply) => {

@@ -15,11 +15,21 @@ declare module 'fastify' {
   }
 }
 
+const SWEEP_MS = 50;
+
 /** Names each request, bounds its time, and writes its line of the log and its measurement. */
 export const requestContextPlugin = fp<{ readonly timeoutMs: number }>(
   async (app, { timeoutMs }) => {
     const lifecycle = { draining: false };
     app.decorate('lifecycle', lifecycle);
+
+    // Bun closes the connections that are idle when the server closes, and leaves those open that become so afterwards.
+    let sweep: NodeJS.Timeout | undefined;
+    app.addHook('preClose', async () => {
+      lifecycle.draining = true;
+      sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS);
+    });
+    app.addHook('onClose', async () => clearInterval(sweep));
 
     app.addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, done: () => void) => {
       reply.header('x-request-id', request.id);

@@ -1,0 +1,61 @@
+import type { FastifyRequest } from 'fastify';
+import fp from 'fastify-plugin';
+import { createMailer, type MailSettings } from '../../shared/lib/mail/mailer.js';
+import { OriginNotAllowedError, SessionRequiredError, UnauthorizedError } from './errors.js';
+import { createAuthRepository } from './repository.js';
+import { type AuthRoutesOptions, authRoutes } from './routes.js';
+import { type AuthService, type AuthSettings, BASE_PATH, createAuthService } from './service.js';
+import type { Principal } from './types.js';
+
+type Settings = AuthSettings & MailSettings & AuthRoutesOptions['settings'];
+
+/** Log-in, and the rule that every route asks who calls unless it says that it is public. */
+export const authModule = fp<{ readonly settings: Settings }>(
+  async (app, { settings }) => {
+    const service = createAuthService({
+      settings,
+      repository: createAuthRepository(app.db),
+      mailer: createMailer(settings, app.log),
+      log: app.log,
+    });
+    const origins = new Set([...settings.CORS_ORIGINS, new URL(settings.PUBLIC_URL).origin]);
+
+    app.decorateRequest('principal', null);
+    app.addHook('onRequest', async (request) => {
+      const { isPublic, needsSession } = request.routeOptions.config;
+      if (isPublic || request.is404) return;
+      request.principal = await authenticate(service, request);
+      if (needsSession && request.principal.via !== 'session') throw new SessionRequiredError();
+      if (isForged(request, origins)) throw new OriginNotAllowedError();
+    });
+    await app.register(authRoutes, { prefix: BASE_PATH, service, settings });
+  },
+  { name: 'auth', dependencies: ['database', 'rate-limit'] },
+);
+
+async function authenticate(service: AuthService, { headers }: FastifyRequest): Promise<Principal> {
+  const given = new Headers();
+  for (const name of ['authorization', 'cookie', 'x-api-key'] as const) {
+    const value = headers[name];
+    if (typeof value === 'string') given.set(name, value);
+  }
+  // With an API key of somebody and a session of somebody else it would be unclear who calls.
+  const via = given.has('x-api-key') ? 'api-key' : 'session';
+  const session = await service.api.getSession({ headers: given }).catch(refuseOr);
+  if (session === null) throw new UnauthorizedError();
+  return { userId: session.user.id, via };
+}
+
+/** Better Auth throws where an API key is wrong or expired; what else goes wrong is no fault of the caller. */
+function refuseOr(error: unknown): null {
+  const { statusCode } = error as { statusCode?: number };
+  if (statusCode !== undefined && statusCode < 500) return null;
+  throw error;
+}
+
+/** Whether a page of a foreign origin has made a browser send its cookie with a request that changes something. */
+function isForged({ headers, method }: FastifyRequest, origins: ReadonlySet<string>): boolean {
+  const isSafe = method === 'GET' || method === 'HEAD';
+  const usesCookie = headers.authorization === undefined && headers['x-api-key'] === undefined;
+  return !isSafe && usesCookie && headers.origin !== undefined && !origins.has(headers.origin);
+}

@@ -1,0 +1,98 @@
+import { plainText } from '@app/shared';
+import { z } from 'zod';
+
+// What Better Auth takes and gives, as far as this service lets it: whatever else it would take stays outside.
+
+const email = z.email().max(254);
+/** Argon2 reads every byte: the bound keeps a request from being expensive. */
+const password = z.string().min(8).max(128);
+const time = z.iso.datetime();
+
+export const AuthUser = z
+  .object({
+    id: z.uuid(),
+    name: z.string(),
+    email: z.string(),
+    emailVerified: z.boolean(),
+    image: z.string().nullish(),
+    createdAt: time,
+    updatedAt: time,
+  })
+  .meta({ id: 'AuthUser' });
+
+export const SignUp = z.object({ name: plainText(1, 100), email, password });
+export const SignIn = z.object({
+  email,
+  password: z.string().min(1).max(128),
+  rememberMe: z.boolean().optional(),
+});
+export const SignedIn = z.object({
+  token: z
+    .string()
+    .nullable()
+    .describe('for `Authorization: Bearer`; null while the address is to be verified'),
+  user: AuthUser,
+});
+export const Session = z.object({
+  id: z.uuid(),
+  token: z.string().describe('names the session where it is to be revoked; it is no bearer token'),
+  expiresAt: time,
+  createdAt: time,
+  updatedAt: time,
+  ipAddress: z.string().nullish(),
+  userAgent: z.string().nullish(),
+});
+export const CurrentSession = z.object({ session: Session, user: AuthUser });
+export const RevokeSession = z.object({ token: z.string().min(1).max(200) });
+
+/** A page of ours or of an origin in CORS_ORIGINS: Better Auth refuses any other. */
+const page = z.string().max(500);
+
+export const SendVerification = z.object({ email, callbackURL: page.optional() });
+export const RequestPasswordReset = z.object({
+  email,
+  redirectTo: page.optional().describe('the page that asks for the new password; it gets `?token=`'),
+});
+export const ResetLink = z.object({ token: z.string().min(1).max(200) });
+export const ResetLinkQuery = z.object({ callbackURL: page.default('/') });
+export const ResetPassword = z.object({ newPassword: password, token: z.string().min(1).max(200) });
+export const ChangePassword = z.object({
+  currentPassword: z.string().min(1).max(128),
+  newPassword: password,
+  revokeOtherSessions: z.boolean().optional(),
+});
+export const VerifyEmail = z.object({
+  token: z.string().min(1).max(2_000),
+  callbackURL: page.optional(),
+});
+
+/** What an endpoint answers that has nothing more to say. */
+export const Done = z.object({
+  success: z.boolean().optional(),
+  status: z.boolean().optional(),
+  message: z.string().optional(),
+});
+
+export const CreateApiKey = z.object({
+  name: plainText(1, 32),
+  expiresIn: z
+    .int()
+    .min(86_400)
+    .max(365 * 86_400)
+    .optional()
+    .describe('seconds until it is no longer accepted; never, if left out'),
+});
+export const ApiKey = z
+  .object({
+    id: z.uuid(),
+    name: z.string().nullable(),
+    start: z.string().nullable().describe('the first characters, to tell keys apart'),
+    enabled: z.boolean(),
+    expiresAt: time.nullable(),
+    lastRequest: time.nullable(),
+    createdAt: time,
+  })
+  .meta({ id: 'ApiKey' });
+export const CreatedApiKey = ApiKey.extend({ key: z.string().describe('shown this once') });
+export const ApiKeys = z.object({ apiKeys: z.array(ApiKey) });
+export const DeleteApiKey = z.object({ keyId: z.uuid() });

@@ -1,0 +1,1 @@
+export type { Principal } from '../../shared/lib/http/caller.js';

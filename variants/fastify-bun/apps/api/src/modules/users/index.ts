@@ -1,0 +1,13 @@
+import fp from 'fastify-plugin';
+import { createUsersRepository } from './repository.js';
+import { usersRoutes } from './routes.js';
+import { createUsersService } from './service.js';
+
+/** The caller's own account. */
+export const usersModule = fp(
+  async (app) => {
+    const service = createUsersService(createUsersRepository(app.db));
+    await app.register(usersRoutes, { prefix: '/users', service });
+  },
+  { name: 'users', dependencies: ['database', 'auth'] },
+);

@@ -1,0 +1,1 @@
+export { UpdateUser, User } from '@app/shared';

@@ -1,0 +1,32 @@
+import { UserNotFoundError } from './errors.js';
+import type { UsersRepository } from './repository.js';
+import type { UserRow } from './types.js';
+
+export type UsersService = ReturnType<typeof createUsersService>;
+
+export function createUsersService(repository: UsersRepository) {
+  return {
+    /** @throws UserNotFoundError */
+    async get(id: string): Promise<UserRow> {
+      return (await repository.findById(id)) ?? missing();
+    },
+
+    /** @throws UserNotFoundError */
+    async update(id: string, changes: { readonly name: string }): Promise<UserRow> {
+      return (await repository.update(id, changes)) ?? missing();
+    },
+
+    /**
+     * Deletes the account with all that belongs to it, in one transaction.
+     *
+     * @throws UserNotFoundError
+     */
+    async remove(id: string): Promise<void> {
+      if (!(await repository.remove(id))) missing();
+    },
+  };
+}
+
+function missing(): never {
+  throw new UserNotFoundError();
+}

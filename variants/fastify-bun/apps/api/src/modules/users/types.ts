@@ -1,0 +1,3 @@
+import type { users } from '../../shared/db/schema/index.js';
+
+export type UserRow = typeof users.$inferSelect;

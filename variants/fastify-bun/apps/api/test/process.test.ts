@@ -1,0 +1,98 @@
+import { afterAll, beforeAll, describe, expect, it } from 'bun:test';
+import { createDatabase, type TestDatabase } from './support/database.js';
+import { settings } from './support/service.js';
+
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await createDatabase();
+});
+
+afterAll(() => database.drop());
+
+const ENTRY = new URL('../src/index.ts', import.meta.url).pathname;
+
+/** The service as a process of its own. */
+function start(changes: Record<string, string>) {
+  const env = { PATH: process.env.PATH, ...settings(database), HOST: '127.0.0.1', ...changes };
+  // A folder without .env, which Bun would read.
+  return Bun.spawn([process.execPath, ENTRY], { env, cwd: '/tmp', stdout: 'pipe', stderr: 'pipe' });
+}
+
+async function freePort(): Promise<number> {
+  const server = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } });
+  const { port } = server;
+  server.stop(true);
+  return port;
+}
+
+async function whenReady(url: string): Promise<void> {
+  for (let attempt = 0; attempt < 500; attempt++) {
+    if (
+      await fetch(`${url}/health/ready`).then(
+        ({ ok }) => ok,
+        () => false,
+      )
+    )
+      return;
+    await Bun.sleep(20);
+  }
+  throw new Error('the service did not become ready');
+}
+
+describe('the process', () => {
+  it('answers what it has accepted when it is told to stop, and ends with code 0', async () => {
+    const port = await freePort();
+    const child = start({ PORT: String(port), SHUTDOWN_DRAIN_MS: '500' });
+    const url = `http://127.0.0.1:${port}`;
+    await whenReady(url);
+    const email = 'ada@example.com';
+    const signUp = () =>
+      fetch(`${url}/api/auth/sign-up/email`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({
+          name: 'Ada',
+          email: `${crypto.randomUUID()}-${email}`,
+          password: 'correct horse battery',
+        }),
+      }).then(({ status }) => status);
+    const started = Date.now();
+    const underWay = Array.from({ length: 20 }, signUp);
+    await Bun.sleep(5);
+    child.kill('SIGTERM');
+    await Bun.sleep(100);
+    const ready = await fetch(`${url}/health/ready`);
+    expect([ready.status, ((await ready.json()) as { status: string }).status]).toEqual([
+      503,
+      'shutting_down',
+    ]);
+    expect(await Promise.all(underWay)).toEqual(Array.from({ length: 20 }, () => 200));
+    expect(await child.exited).toBe(0);
+    expect(Date.now() - started).toBeLessThan(9_000);
+  });
+
+  it('does not start with settings that are missing or wrong, and names all of them', async () => {
+    const child = start({ DATABASE_URL: '', AUTH_SECRET: 'short', ENCRYPTION_KEYS: 'short', PORT: 'x' });
+    expect(await child.exited).toBe(1);
+    const text = await new Response(child.stderr).text();
+    for (const name of ['DATABASE_URL', 'AUTH_SECRET', 'ENCRYPTION_KEYS', 'PORT'])
+      expect(text).toContain(`- ${name}`);
+  });
+
+  it('does not start in production with secrets made for development, or without a way to send mails', async () => {
+    const development = {
+      NODE_ENV: 'production',
+      RATE_LIMIT_ENABLED: 'true',
+      ENCRYPTION_KEYS: `${'c'.repeat(64)},dev_${'d'.repeat(64)}`,
+    };
+    const child = start({ ...development, SMTP_URL: 'smtp://localhost' });
+    expect(await child.exited).toBe(1);
+    expect(await new Response(child.stderr).text()).toContain(
+      'ENCRYPTION_KEYS holds a secret made for development',
+    );
+    const mute = start({ NODE_ENV: 'production', RATE_LIMIT_ENABLED: 'true' });
+    expect(await mute.exited).toBe(1);
+    expect(await new Response(mute.stderr).text()).toContain('SMTP_URL');
+  });
+});
