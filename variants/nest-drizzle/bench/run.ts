@@ -1,0 +1,218 @@
+/**
+ * What the service can do on this machine, as ratios within one run:
+ *
+ *     npm run bench [-- --quick]
+ *
+ * - `GET /projects/:id` and `GET /projects`, through log-in, row-level security and Zod, against a bare Fastify server
+ *   with the same statements and the same bytes
+ * - the same against the service connected by a role for which row-level security is off: what that alone costs
+ * - events through the outbox: written with a task, published, and counted by a consumer, once each
+ *
+ * Two processes make the load, on the machine that also runs the service and its servers, so the absolute figures are
+ * those of a machine that does all of it. Writes bench/results.json and bench/throughput.svg.
+ */
+import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import pg from 'pg';
+import { here, type Load, load, machine, median, rate, readQuick, round, say, serve } from './harness.ts';
+import { plot } from './plot.ts';
+
+const QUICK = readQuick();
+const CONNECTIONS = 64;
+const POOL = '20';
+const PROJECTS = 1_000;
+const WARM_UP_SECONDS = QUICK ? 2 : 6;
+const ROUND_SECONDS = QUICK ? 2 : 6;
+const ROUNDS = QUICK ? 1 : 5;
+const WRITE_SECONDS = QUICK ? 5 : 30;
+const WRITERS = 8;
+/** Events that have not arrived by then are lost. */
+const PATIENCE_SECONDS = 60;
+
+const INSTRUMENTED = ['--expose-gc', '--import', here('../packages/api/dist/instrumentation.js')];
+const SETTINGS = { DATABASE_POOL_MAX: POOL, JWT_KEYS: '1'.repeat(64), ACCESS_TOKEN_TTL_SECONDS: '3600' };
+
+interface Session {
+  readonly tenantId: string;
+  readonly headers: { readonly authorization: string };
+}
+
+const ownerUrl = process.env.MIGRATION_DATABASE_URL ?? process.env.DATABASE_URL ?? '';
+const owner = new pg.Client(ownerUrl);
+await owner.connect();
+const { rows: versions } = await owner.query('SHOW server_version');
+await promisify(execFile)(process.execPath, [here('../packages/database/dist/cli.js'), 'migrate']);
+
+const service = await serve('./service.ts', SETTINGS, INSTRUMENTED);
+
+async function post(path: string, body: object, headers = {}): Promise<Record<string, string>> {
+  const response = await fetch(service.url + path, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  });
+  if (!response.ok) throw new Error(`POST ${path} answered ${response.status}: ${await response.text()}`);
+  return (await response.json()) as Record<string, string>;
+}
+
+let registered = 0;
+async function register(): Promise<Session> {
+  registered += 1;
+  const account = { email: `${registered}@example.com`, password: 'correct horse battery' };
+  const session = await post('/auth/register', {
+    ...account,
+    name: 'Ada',
+    tenantName: `Tenant ${registered}`,
+  });
+  return {
+    tenantId: session.tenantId ?? '',
+    headers: { authorization: `Bearer ${session.accessToken}` },
+  };
+}
+
+const { tenantId, headers } = await register();
+await owner.query('BEGIN');
+await owner.query(`SELECT set_config('app.tenant_id', $1, true)`, [tenantId]);
+const { rows: projects } = await owner.query(
+  `INSERT INTO projects (tenant_id, id, name, description)
+   SELECT $1, gen_random_uuid(), 'Project ' || n, 'The number ' || n FROM generate_series(1, $2::int) n RETURNING id`,
+  [tenantId, PROJECTS],
+);
+await owner.query('COMMIT; ANALYZE projects');
+const reads = { one: `/projects/${projects[0].id}`, list: '/projects' };
+
+// Row-level security is off for whoever owns a table that does not force it. The view says what the policy would: without
+// either, the same statements would read all tenants.
+await owner.query(`
+  ALTER TABLE projects NO FORCE ROW LEVEL SECURITY;
+  CREATE SCHEMA bench;
+  CREATE VIEW bench.projects AS SELECT * FROM public.projects WHERE tenant_id = '${tenantId}'`);
+const unsecuredUrl = new URL(ownerUrl);
+unsecuredUrl.searchParams.set('options', '-c search_path=bench,public -c plan_cache_mode=force_generic_plan');
+const unsecured = await serve('./service.ts', { ...SETTINGS, DATABASE_URL: unsecuredUrl.href }, INSTRUMENTED);
+
+const sample = await fetch(service.url + reads.one, { headers });
+const own = new Set(['date', 'connection', 'keep-alive', 'content-length', 'etag']);
+const sent = Object.fromEntries([...sample.headers].filter(([name]) => !own.has(name)));
+const bare = await serve('./bare.ts', {
+  DATABASE_URL: ownerUrl,
+  DATABASE_POOL_MAX: POOL,
+  TENANT_ID: tenantId,
+  HEADERS: JSON.stringify(sent),
+});
+
+const servers = { service, unsecured, bare };
+type Read = keyof typeof reads;
+type Name = keyof typeof servers;
+const KINDS = Object.keys(reads) as Read[];
+const NAMES = Object.keys(servers) as Name[];
+const read = (kind: Read, name: Name, duration: number) =>
+  load({ url: servers[name].url + reads[kind], headers, connections: CONNECTIONS, duration });
+
+for (const kind of KINDS) {
+  const bodies = await Promise.all(
+    NAMES.map(async (name) => (await fetch(servers[name].url + reads[kind], { headers })).text()),
+  );
+  if (new Set(bodies).size > 1) throw new Error(`the servers do not send the same bytes for ${reads[kind]}`);
+}
+
+say(`warming up for ${WARM_UP_SECONDS} s each ...`);
+for (const kind of KINDS) for (const name of NAMES) await read(kind, name, WARM_UP_SECONDS);
+
+const rounds = {
+  one: { service: [], unsecured: [], bare: [] },
+  list: { service: [], unsecured: [], bare: [] },
+} as Record<Read, Record<Name, Load[]>>;
+for (let index = 1; index <= ROUNDS; index += 1) {
+  for (const kind of KINDS) {
+    for (const name of NAMES) rounds[kind][name].push(await read(kind, name, ROUND_SECONDS));
+    const line = NAMES.map((name) => `${name} ${round(rate(rounds[kind][name].at(-1) as Load))}/s`);
+    say(`round ${index} of ${ROUNDS}, ${reads[kind]}: ${line.join(', ')}`);
+  }
+}
+await Promise.all([unsecured.stop(), bare.stop()]);
+
+say(`creating tasks for ${WRITE_SECONDS} s ...`);
+const requests = await Promise.all(
+  Array.from({ length: WRITERS }, async () => {
+    const writer = await register();
+    const { id: projectId } = await post('/projects', { name: 'Engine' }, writer.headers);
+    return {
+      method: 'POST' as const,
+      path: '/tasks',
+      headers: { ...writer.headers, 'content-type': 'application/json' },
+      body: JSON.stringify({ projectId, title: 'A task', type: 'chore' }),
+    };
+  }),
+);
+
+/** How many tasks there are, and how many of them the consumer of their events has counted. */
+async function counted(): Promise<{ tasks: number; handled: number; counted: number }> {
+  const { rows } = await owner.query(
+    `SELECT (SELECT count(*)::int FROM tasks) AS tasks, (SELECT count(*)::int FROM inbox) AS handled,
+            (SELECT coalesce(sum(tasks_created), 0)::int FROM project_stats) AS counted`,
+  );
+  return rows[0];
+}
+
+// The figures are of all tenants, and the owner is held to the policies as well.
+await owner.query(
+  ['tasks', 'inbox', 'project_stats']
+    .map((table) => `ALTER TABLE ${table} NO FORCE ROW LEVEL SECURITY`)
+    .join('; '),
+);
+const began = performance.now();
+const written = await load({ url: service.url, requests, connections: CONNECTIONS, duration: WRITE_SECONDS });
+const writeSeconds = (performance.now() - began) / 1_000;
+const behind = await counted();
+let arrived = behind;
+while (arrived.counted < arrived.tasks) {
+  if ((performance.now() - began) / 1_000 > writeSeconds + PATIENCE_SECONDS)
+    throw new Error(`${arrived.tasks - arrived.counted} of ${arrived.tasks} events have not arrived`);
+  await sleep(50);
+  arrived = await counted();
+}
+const outboxSeconds = (performance.now() - began) / 1_000;
+if (arrived.counted !== arrived.tasks || arrived.tasks < written.answers) {
+  throw new Error(`of ${written.answers} tasks ${arrived.tasks} are stored and ${arrived.counted} counted`);
+}
+await service.stop();
+await owner.end();
+
+const per = (kind: Read, name: Name) => round(median(rounds[kind][name].map(rate)));
+const ratio = (kind: Read, one: Name, other: Name) =>
+  round(
+    median(rounds[kind][one].map((result, index) => rate(result) / rate(rounds[kind][other][index] as Load))),
+    2,
+  );
+const results = {
+  machine: machine(versions[0].server_version),
+  connections: CONNECTIONS,
+  perSecond: {
+    one: { service: per('one', 'service'), unsecured: per('one', 'unsecured'), bare: per('one', 'bare') },
+    list: { service: per('list', 'service'), unsecured: per('list', 'unsecured'), bare: per('list', 'bare') },
+  },
+  p99Milliseconds: {
+    one: median(rounds.one.service.map(({ p99 }) => p99)),
+    list: median(rounds.list.service.map(({ p99 }) => p99)),
+  },
+  ratios: {
+    'one: service / bare': ratio('one', 'service', 'bare'),
+    'list: service / bare': ratio('list', 'service', 'bare'),
+    'one: service / unsecured': ratio('one', 'service', 'unsecured'),
+    'list: service / unsecured': ratio('list', 'service', 'unsecured'),
+  },
+  outbox: {
+    events: arrived.tasks,
+    lost: arrived.tasks - arrived.counted,
+    writesPerSecond: round(rate(written)),
+    /** From the first write to the last effect. */
+    eventsPerSecond: round(arrived.tasks / outboxSeconds),
+    behindAtTheEnd: behind.tasks - behind.counted,
+  },
+};
+await writeFile(here('./results.json'), `${JSON.stringify(results, null, 2)}\n`);
+await writeFile(here('./throughput.svg'), plot(results.perSecond));
+say(JSON.stringify(results, null, 2));
