@@ -15,7 +15,17 @@ from tools.render import render
 from tools.toolchain import environment
 
 Rendered = Callable[..., Path]
-SETTINGS = ("DATABASE_URL", "MIGRATION_DATABASE_URL", "PORT", "HOST", "NODE_ENV", "LOG_LEVEL")
+SETTINGS = (
+    "DATABASE_URL",
+    "MIGRATION_DATABASE_URL",
+    "REDIS_URL",
+    "NATS_URL",
+    "JWT_KEYS",
+    "PORT",
+    "HOST",
+    "NODE_ENV",
+    "LOG_LEVEL",
+)
 """What a developer's shell may hold, and would change what a service does."""
 
 

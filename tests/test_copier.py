@@ -14,11 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tools import ROOT, VARIANTS
+from tools import DEFAULT_VARIANT, ROOT
 from tools.render import snapshot
 
 COPIER = Path(sys.executable).with_name("copier")
-VARIANT = VARIANTS[0]
 IDENTITY = {
     "GIT_AUTHOR_NAME": "Ada",
     "GIT_AUTHOR_EMAIL": "ada@example.org",
@@ -95,7 +94,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
 
 def age(template: Path) -> None:
     """Makes a template older: lines that are gone since, a file that is gone since, one that has come since."""
-    variant = template / "variants" / VARIANT
+    variant = template / "variants" / DEFAULT_VARIANT
     etag = template / "template" / "nest" / "src" / "common" / "http" / "etag.ts"
     etag.write_text("// An older first line.\n" + etag.read_text())
     module = variant / "src" / "app.module.ts"

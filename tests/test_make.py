@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tools import ROOT, VARIANTS
+from tools import DEFAULT_VARIANT, ROOT, VARIANTS
 
 PATIENCE = 60.0
 # Nothing is installed where that is not what is tested.
@@ -177,7 +177,7 @@ def test_env_puts_the_pinned_programs_first() -> None:
 def test_new_takes_the_answers_that_it_is_given_and_asks_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "my services" / "shop"
     data = "kubernetes=true ci=gitlab port=4000 author=\"Ada O'Lovelace\" project_name='Corner Shop'"
-    result = make("new", f"DEST={folder}", f"VARIANT={VARIANTS[0]}", f"DATA={data}", env=OFFLINE)
+    result = make("new", f"DEST={folder}", f"VARIANT={DEFAULT_VARIANT}", f"DATA={data}", env=OFFLINE)
     assert result.returncode == 0, result.stderr
     given = {
         "kubernetes": True,
@@ -188,7 +188,7 @@ def test_new_takes_the_answers_that_it_is_given_and_asks_nothing(tmp_path: Path)
     }
     assert {name: answers(folder)[name] for name in given} == given
     assert (folder / "deploy" / "helm" / "Chart.yaml").is_file()
-    assert f"Corner Shop ({VARIANTS[0]}) is in {folder}" in result.stdout
+    assert f"Corner Shop ({DEFAULT_VARIANT}) is in {folder}" in result.stdout
     assert "\nNext:\n\n    " in result.stdout
     assert (folder / ".git").is_dir()
     assert [path.name for path in folder.parent.iterdir()] == ["shop"]
@@ -228,7 +228,7 @@ def test_new_fills_a_folder_that_holds_nothing_but_a_repository(tmp_path: Path) 
         (["DATA=port=80"], "'port': Choose a port from 1024 to 65535, for example: 3000"),
         (["DATA=port=["], "port=[ cannot be read as YAML"),
         (["DATA=ci=jenkins"], "'ci': 'jenkins' is not in ['github', 'gitlab', 'none']"),
-        (["DATA=graphql=true"], f"{VARIANTS[0]} does not ask for graphql"),
+        (["DATA=graphql=true"], f"{DEFAULT_VARIANT} does not ask for graphql"),
         (["VARIANT=nest-typorm"], "There is no variant 'nest-typorm'; did you mean nest-typeorm?"),
         (["VARIANT=rails"], f"There is no variant 'rails'; there are: {', '.join(VARIANTS)}"),
     ],
@@ -292,7 +292,7 @@ def test_new_can_be_interrupted_and_leaves_nothing(tmp_path: Path, terminal: Ope
 def test_new_can_be_interrupted_while_it_installs_and_the_service_is_complete(tmp_path: Path, terminal: Open) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # a registry that never answers
         env = {"npm_config_registry": f"http://127.0.0.1:{silent.getsockname()[1]}/"}
-        screen = terminal("make", "new", f"DEST={tmp_path / 'shop'}", f"VARIANT={VARIANTS[0]}", env=env)
+        screen = terminal("make", "new", f"DEST={tmp_path / 'shop'}", f"VARIANT={DEFAULT_VARIANT}", env=env)
         screen.wait_for("packages: npm installs them ...")
         silent.accept()
         screen.type("\x03")
@@ -306,7 +306,7 @@ def test_new_can_be_interrupted_while_it_installs_and_the_service_is_complete(tm
 
 def test_render_touches_nothing_the_second_time(checkout: Path) -> None:
     assert make("render", folder=checkout).returncode == 0
-    service = checkout / ".render" / VARIANTS[0]
+    service = checkout / ".render" / DEFAULT_VARIANT
     assert (service / "node_modules" / "typescript").is_dir()
     before = {path: path.stat().st_mtime_ns for path in service.rglob("*") if "node_modules" not in path.parts}
     result = make("render", folder=checkout)
@@ -315,27 +315,27 @@ def test_render_touches_nothing_the_second_time(checkout: Path) -> None:
 
 
 def test_render_follows_what_comes_and_goes_and_leaves_the_users_own(checkout: Path) -> None:
-    variant = checkout / "variants" / VARIANTS[0]
-    service = checkout / ".render" / VARIANTS[0]
+    variant = checkout / "variants" / DEFAULT_VARIANT
+    service = checkout / ".render" / DEFAULT_VARIANT
     (variant / "src" / "new").mkdir()
     (variant / "src" / "new" / "file.ts").write_text("export const here = 1;\n")
-    assert "1 files changed" in make("render", f"VARIANT={VARIANTS[0]}", folder=checkout).stdout
+    assert "1 files changed" in make("render", f"VARIANT={DEFAULT_VARIANT}", folder=checkout).stdout
     assert (service / "src" / "new" / "file.ts").is_file()
     (service / "scratch.ts").write_text("// mine\n")
     shutil.rmtree(variant / "src" / "new")
-    assert "1 files changed" in make("render", f"VARIANT={VARIANTS[0]}", folder=checkout).stdout
+    assert "1 files changed" in make("render", f"VARIANT={DEFAULT_VARIANT}", folder=checkout).stdout
     assert not (service / "src" / "new").exists()
     assert (service / "scratch.ts").read_text() == "// mine\n"
 
 
 def test_render_watches_and_renders_again(checkout: Path, terminal: Open) -> None:
-    file = checkout / "variants" / VARIANTS[0] / "src" / "app.module.ts"
-    screen = terminal("make", "render", f"VARIANT={VARIANTS[0]}", "WATCH=1", folder=checkout)
+    file = checkout / "variants" / DEFAULT_VARIANT / "src" / "app.module.ts"
+    screen = terminal("make", "render", f"VARIANT={DEFAULT_VARIANT}", "WATCH=1", folder=checkout)
     screen.wait_for("Watching")
     time.sleep(1)  # until the watch is in place
     file.write_text(file.read_text() + "// a change\n")
-    screen.wait_for(f"{VARIANTS[0]}/src/app.module.ts\r\n  {VARIANTS[0]}/src/app.module.ts")
-    assert (checkout / ".render" / VARIANTS[0] / "src" / "app.module.ts").read_text().endswith("// a change\n")
+    screen.wait_for(f"{DEFAULT_VARIANT}/src/app.module.ts\r\n  {DEFAULT_VARIANT}/src/app.module.ts")
+    assert (checkout / ".render" / DEFAULT_VARIANT / "src" / "app.module.ts").read_text().endswith("// a change\n")
     screen.type("\x03")
     screen.end()
     assert "Traceback" not in screen.text
@@ -349,7 +349,7 @@ def test_render_refuses_a_variant_that_is_not_there() -> None:
 
 def test_try_shows_the_service_live_and_ctrl_c_ends_all_of_it(checkout: Path, terminal: Open) -> None:
     marker = f"{uuid.uuid4()}"
-    screen = terminal("make", "try", f"VARIANT={VARIANTS[0]}", folder=checkout, env={"PLINTH_TEST": marker})
+    screen = terminal("make", "try", f"VARIANT={DEFAULT_VARIANT}", folder=checkout, env={"PLINTH_TEST": marker})
     screen.wait_for("Ctrl-C stops everything.")
     match = re.search(r"Service +(http://\S+)", screen.text)
     assert match

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Rendered
-from tools import ROOT, VARIANTS
+from tools import DEFAULT_VARIANT, ROOT
 from tools.install import install
 
 HOOK = ROOT / "hooks" / "post_copy.py"
@@ -25,7 +25,7 @@ Hook = Callable[..., subprocess.CompletedProcess[str]]
 def fresh(rendered: Rendered, tmp_path: Path) -> Path:
     """A service as Copier leaves it, in a folder with a space and a letter that is not ASCII."""
     folder = tmp_path / "my services" / "Köln"
-    shutil.copytree(rendered(VARIANTS[0]), folder)
+    shutil.copytree(rendered(DEFAULT_VARIANT), folder)
     return folder
 
 

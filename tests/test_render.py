@@ -12,7 +12,7 @@ import yaml
 from allpairspy import AllPairs
 
 from tests.conftest import Rendered, run
-from tools import QUESTIONS, VARIANTS
+from tools import DEFAULT_VARIANT, QUESTIONS, VARIANTS
 from tools.check import leftovers
 from tools.install import install
 
@@ -150,7 +150,7 @@ def test_answers_arrive_as_they_were_given(combination: tuple[Path, dict[str, ob
 
 def test_an_answer_that_looks_like_a_template_is_not_rendered(rendered: Rendered) -> None:
     description = "[[ 7 * 7 ]] [% if %] [# no #]"
-    service = rendered(VARIANTS[0], description=description)
+    service = rendered(DEFAULT_VARIANT, description=description)
     assert json.loads((service / "package.json").read_text())["description"] == description
 
 

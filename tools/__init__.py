@@ -13,6 +13,8 @@ QUESTIONS: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text(encod
 VARIANTS: tuple[str, ...] = tuple(sorted(QUESTIONS["variant"]["choices"].values()))
 """The variants that are offered. A folder of variants/ that copier.yml does not offer is not finished yet."""
 
+DEFAULT_VARIANT: str = QUESTIONS["variant"]["default"]
+
 
 class ToolError(Exception):
     """Something that the user can mend; the message says how."""
