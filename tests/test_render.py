@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import jsonschema_rs
 import pytest
 import yaml
 from allpairspy import AllPairs
 
 from tests.conftest import Rendered, run
-from tools import DEFAULT_VARIANT, QUESTIONS, VARIANTS
+from tools import DEFAULT_VARIANT, QUESTIONS, ROOT, VARIANTS
 from tools.check import leftovers
 from tools.install import install
 
@@ -30,6 +32,13 @@ OPTIONAL: dict[str, Callable[[dict[str, object]], bool]] = {
     "deploy/helm/Chart.yaml": lambda answers: answers["kubernetes"] is True,
     ".devcontainer/devcontainer.json": lambda answers: answers["devcontainer"] is True,
     "AGENTS.md": lambda answers: answers["agents_md"] is True,
+}
+
+
+# What nothing says any more where an option leaves it out; the launcher alone knows every server of the family.
+TRACES = {
+    ("nest-drizzle", "messaging", "none"): r"nats|jetstream",
+    ("nest-drizzle", "queue", "none"): r"bullmq|valkey|redis|msgpackr|start:worker|worker_in_api|worker\.ts|reminder",
 }
 
 
@@ -146,6 +155,35 @@ def test_answers_arrive_as_they_were_given(combination: tuple[Path, dict[str, ob
     lock = json.loads((service / "package-lock.json").read_text())
     assert (lock["name"], lock["packages"][""]["license"]) == (stored["project_slug"], stored["license"])
     assert f"PORT={stored['port']}" in (service / ".env.example").read_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("variant", "name", "value", "trace"),
+    [(*choice, trace) for choice, trace in TRACES.items() if choice[0] in VARIANTS],
+)
+def test_what_is_not_chosen_leaves_no_trace(
+    variant: str, name: str, value: str, trace: str, rendered: Rendered
+) -> None:
+    expression = re.compile(trace, re.IGNORECASE)
+    assert any(expression.search(path.read_text()) for path in files(rendered(variant)))
+    service = rendered(variant, **{name: value, "kubernetes": True})
+    launcher = {service / "scripts" / "services.mjs", *(service / "scripts" / "services").iterdir()}
+    found = {path: match[0] for path in files(service) if (match := expression.search(path.read_text()))}
+    assert {str(path.relative_to(service)): text for path, text in found.items() if path not in launcher} == {}
+
+
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if (ROOT / "variants" / name / "docs").is_dir()])
+def test_the_example_of_a_hand_off_fits_its_schema(variant: str, rendered: Rendered) -> None:
+    service = rendered(variant)
+    schema, example = (
+        json.loads((service / "docs" / f"hand-off.{kind}.json").read_text()) for kind in ("schema", "example")
+    )
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    validator = jsonschema_rs.validator_for(schema)  # which refuses a schema that is not valid itself
+    assert validator.is_valid(example)
+    assert not validator.is_valid({**example, "files": [{"path": "/etc/x", "action": "delete", "description": ""}]})
+    assert "docs/hand-off.schema.json" in (service / "AGENTS.md").read_text()
+    assert not (rendered(variant, agents_md=False) / "docs").exists()
 
 
 def test_an_answer_that_looks_like_a_template_is_not_rendered(rendered: Rendered) -> None:
