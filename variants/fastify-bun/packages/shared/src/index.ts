@@ -1,2 +1,4 @@
 export * from './schemas/common.js';
+export * from './schemas/provider-names.js';
+export * from './schemas/providers.js';
 export * from './schemas/users.js';

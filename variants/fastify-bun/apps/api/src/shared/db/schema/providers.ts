@@ -1,3 +1,4 @@
+import type { ProviderName } from '@app/shared';
 import { sql } from 'drizzle-orm';
 import { check, index, integer, pgTable, primaryKey, text, uuid } from 'drizzle-orm/pg-core';
 import { userId } from './auth.js';
@@ -9,7 +10,7 @@ export const providerKeys = pgTable(
   {
     userId: userId(),
     id: uuid('id').notNull(),
-    provider: text('provider').notNull(),
+    provider: text('provider').$type<ProviderName>().notNull(),
     label: text('label').notNull(),
     /** Only for OpenAI-compatible servers. */
     baseUrl: text('base_url'),

@@ -1,0 +1,95 @@
+import { and, asc, count, eq, notLike, sql } from 'drizzle-orm';
+import type { Database } from '../../shared/db/client.js';
+import { providerKeys } from '../../shared/db/schema/index.js';
+import type { NewProviderKeyRow, ProviderKeyRow } from './types.js';
+
+export type ProvidersRepository = ReturnType<typeof createProvidersRepository>;
+
+/** Every statement names the user: nobody's key is read or changed through another's request. */
+export function createProvidersRepository(db: Database) {
+  const own = (userId: string, id: string) => and(eq(providerKeys.userId, userId), eq(providerKeys.id, id));
+
+  return {
+    async create(row: NewProviderKeyRow): Promise<ProviderKeyRow> {
+      const [created] = await db.insert(providerKeys).values(row).returning();
+      if (created === undefined) throw new Error('the database returned no row');
+      return created;
+    },
+
+    /** In the order in which providers step in for each other. */
+    findAll(userId: string): Promise<ProviderKeyRow[]> {
+      return db
+        .select()
+        .from(providerKeys)
+        .where(eq(providerKeys.userId, userId))
+        .orderBy(asc(providerKeys.position), asc(providerKeys.id));
+    },
+
+    async count(userId: string): Promise<number> {
+      const [row] = await db
+        .select({ count: count() })
+        .from(providerKeys)
+        .where(eq(providerKeys.userId, userId));
+      return row?.count ?? 0;
+    },
+
+    async findById(userId: string, id: string): Promise<ProviderKeyRow | undefined> {
+      const [row] = await db.select().from(providerKeys).where(own(userId, id));
+      return row;
+    },
+
+    async update(
+      userId: string,
+      id: string,
+      changes: Partial<Pick<ProviderKeyRow, 'label' | 'position' | 'secret' | 'lastFour'>>,
+    ): Promise<ProviderKeyRow | undefined> {
+      const [row] = await db.update(providerKeys).set(changes).where(own(userId, id)).returning();
+      return row;
+    },
+
+    async remove(userId: string, id: string): Promise<boolean> {
+      const removed = await db.delete(providerKeys).where(own(userId, id)).returning({ id: providerKeys.id });
+      return removed.length > 0;
+    },
+
+    /**
+     * Rewrites, in one transaction, secrets that do not start with a prefix. Rows that somebody else is changing are left
+     * for a later call.
+     *
+     * @param after the place behind which to begin; rows come in its order
+     * @param rewrite the new secret, or undefined to leave the row as it is
+     * @returns the rows that were looked at
+     */
+    rewriteSecrets(
+      prefix: string,
+      after: Pick<ProviderKeyRow, 'userId' | 'id'>,
+      limit: number,
+      rewrite: (row: ProviderKeyRow) => string | undefined,
+    ): Promise<ProviderKeyRow[]> {
+      return db.transaction(async (tx) => {
+        const rows = await tx
+          .select()
+          .from(providerKeys)
+          .where(
+            and(
+              notLike(providerKeys.secret, `${prefix}%`),
+              sql`(${providerKeys.userId}, ${providerKeys.id}) > (${after.userId}, ${after.id})`,
+            ),
+          )
+          .orderBy(asc(providerKeys.userId), asc(providerKeys.id))
+          .limit(limit)
+          .for('update', { skipLocked: true });
+        for (const row of rows) {
+          const secret = rewrite(row);
+          if (secret === undefined) continue;
+          await tx
+            .update(providerKeys)
+            // The user has changed nothing.
+            .set({ secret, updatedAt: row.updatedAt })
+            .where(own(row.userId, row.id));
+        }
+        return rows;
+      });
+    },
+  };
+}

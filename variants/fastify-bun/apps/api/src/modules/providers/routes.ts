@@ -1,0 +1,100 @@
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { callerOf } from '../../shared/lib/http/caller.js';
+import {
+  CreateProviderKey,
+  ProviderKey,
+  ProviderKeyParams,
+  ProviderTest,
+  RotateProviderKey,
+  TestProviderKey,
+  UpdateProviderKey,
+} from './schema.js';
+import type { ProvidersService } from './service.js';
+
+const tags = ['providers'];
+/** A provider may take longer than the database does. */
+const TEST_TIMEOUT_MS = 20_000;
+
+export const providersRoutes: FastifyPluginAsyncZod<{ readonly service: ProvidersService }> = async (
+  app,
+  { service },
+) => {
+  app.post(
+    '/',
+    {
+      config: { needsSession: true, problems: [409, 422] },
+      schema: { tags, body: CreateProviderKey, response: { 201: ProviderKey } },
+    },
+    async (request, reply) => {
+      const key = await service.create(callerOf(request), request.body);
+      return reply.status(201).header('location', `/providers/${key.id}`).send(key);
+    },
+  );
+
+  app.get(
+    '/',
+    { schema: { tags, response: { 200: z.object({ data: z.array(ProviderKey) }) } } },
+    async (request) => ({ data: await service.list(callerOf(request)) }),
+  );
+
+  app.get(
+    '/:id',
+    {
+      config: { problems: [404] },
+      schema: { tags, params: ProviderKeyParams, response: { 200: ProviderKey } },
+    },
+    (request) => service.get(callerOf(request), request.params.id),
+  );
+
+  app.patch(
+    '/:id',
+    {
+      config: { needsSession: true, problems: [404] },
+      schema: { tags, params: ProviderKeyParams, body: UpdateProviderKey, response: { 200: ProviderKey } },
+    },
+    (request) => service.update(callerOf(request), request.params.id, request.body),
+  );
+
+  app.post(
+    '/:id/rotate',
+    {
+      config: { needsSession: true, problems: [404] },
+      schema: {
+        tags,
+        description: 'Puts another key in the place of the stored one.',
+        params: ProviderKeyParams,
+        body: RotateProviderKey,
+        response: { 200: ProviderKey },
+      },
+    },
+    (request) => service.replace(callerOf(request), request.params.id, request.body.apiKey),
+  );
+
+  app.post(
+    '/:id/test',
+    {
+      config: { timeoutMs: TEST_TIMEOUT_MS, problems: [404, 409, 422, 502, 504] },
+      schema: {
+        tags,
+        description: 'Asks a model of the provider for a word.',
+        params: ProviderKeyParams,
+        body: TestProviderKey,
+        response: { 200: ProviderTest },
+      },
+    },
+    (request) => service.test(callerOf(request), request.params.id, request.body.model),
+  );
+
+  app.delete(
+    '/:id',
+    {
+      config: { needsSession: true, problems: [404] },
+      schema: { tags, params: ProviderKeyParams, response: { 204: z.undefined() } },
+    },
+    async (request, reply) => {
+      await service.remove(callerOf(request), request.params.id);
+      return reply.status(204).send();
+    },
+  );
+};

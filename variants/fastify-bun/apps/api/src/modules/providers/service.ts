@@ -1,0 +1,158 @@
+import type { CreateProviderKey, UpdateProviderKey } from '@app/shared';
+import { generateText } from 'ai';
+import { DecryptionError, type Encryption } from '../../shared/lib/encryption.js';
+import { assertPublicUrl } from '../../shared/lib/http/pinned-fetch.js';
+import type { Log } from '../../shared/lib/logging/log.js';
+import { ProviderKeyNotFoundError, ProviderKeyUnreadableError, TooManyProviderKeysError } from './errors.js';
+import type { OpenModel } from './models.js';
+import type { ProvidersRepository } from './repository.js';
+import type { OpenedKey, ProviderKeyRow } from './types.js';
+import { toProviderError } from './upstream-errors.js';
+
+const TABLE = 'provider_keys';
+const KEYS_PER_USER = 50;
+/** Of a shorter key four characters would say too much. */
+const SHORTEST_MASKED = 16;
+const TEST_TIMEOUT_MS = 15_000;
+
+interface Dependencies {
+  readonly repository: ProvidersRepository;
+  readonly encryption: Encryption;
+  readonly openModel: OpenModel;
+  readonly allowedHosts: readonly string[];
+  readonly log: Log;
+}
+
+export type ProvidersService = ReturnType<typeof createProvidersService>;
+
+/** The users' keys for AI providers. They are stored encrypted, and are in the clear only while a provider is called. */
+export function createProvidersService({
+  repository,
+  encryption,
+  openModel,
+  allowedHosts,
+  log,
+}: Dependencies) {
+  function decrypt({ userId, id, secret, provider, baseUrl }: ProviderKeyRow): OpenedKey {
+    try {
+      const apiKey = encryption.decrypt(secret, { table: TABLE, row: id, owner: userId });
+      return { id, provider, apiKey, baseUrl };
+    } catch (cause) {
+      if (!(cause instanceof DecryptionError)) throw cause;
+      log.error({ err: cause, providerKeyId: id }, 'a stored provider key does not decrypt');
+      throw new ProviderKeyUnreadableError();
+    }
+  }
+
+  const sealed = (userId: string, id: string, apiKey: string) => ({
+    secret: encryption.encrypt(apiKey, { table: TABLE, row: id, owner: userId }),
+    lastFour: apiKey.length < SHORTEST_MASKED ? '' : apiKey.slice(-4),
+  });
+
+  async function find(userId: string, id: string): Promise<ProviderKeyRow> {
+    return (await repository.findById(userId, id)) ?? missing();
+  }
+
+  return {
+    /** @throws DomainError BASE_URL_NOT_ALLOWED */
+    async create(userId: string, { apiKey, baseUrl, ...given }: CreateProviderKey): Promise<ProviderKeyRow> {
+      if (baseUrl !== undefined) await assertPublicUrl(baseUrl, { allowedHosts });
+      if ((await repository.count(userId)) >= KEYS_PER_USER) throw new TooManyProviderKeysError();
+      const id = Bun.randomUUIDv7();
+      return repository.create({
+        ...given,
+        id,
+        userId,
+        baseUrl: baseUrl ?? null,
+        ...sealed(userId, id, apiKey),
+      });
+    },
+
+    list: (userId: string): Promise<ProviderKeyRow[]> => repository.findAll(userId),
+
+    /** @throws ProviderKeyNotFoundError */
+    get: find,
+
+    /** @throws ProviderKeyNotFoundError */
+    async update(userId: string, id: string, changes: UpdateProviderKey): Promise<ProviderKeyRow> {
+      return (await repository.update(userId, id, changes)) ?? missing();
+    },
+
+    /**
+     * Puts another key in the place of the stored one.
+     *
+     * @throws ProviderKeyNotFoundError
+     */
+    async replace(userId: string, id: string, apiKey: string): Promise<ProviderKeyRow> {
+      return (await repository.update(userId, id, sealed(userId, id, apiKey))) ?? missing();
+    },
+
+    /** @throws ProviderKeyNotFoundError */
+    async remove(userId: string, id: string): Promise<void> {
+      if (!(await repository.remove(userId, id))) missing();
+    },
+
+    /**
+     * Asks a model for a word, and tells how long that took in milliseconds.
+     *
+     * @throws what `toProviderError` makes of a failure
+     */
+    async test(userId: string, id: string, model: string): Promise<{ latencyMs: number }> {
+      const key = decrypt(await find(userId, id));
+      const started = performance.now();
+      try {
+        await generateText({
+          model: openModel(key, model),
+          prompt: 'Answer with the word OK.',
+          maxOutputTokens: 16,
+          maxRetries: 0,
+          abortSignal: AbortSignal.timeout(TEST_TIMEOUT_MS),
+        });
+      } catch (error) {
+        throw toProviderError(error);
+      }
+      return { latencyMs: Math.round(performance.now() - started) };
+    },
+
+    /**
+     * The key in the clear, for a call.
+     *
+     * @throws ProviderKeyNotFoundError, ProviderKeyUnreadableError
+     */
+    async open(userId: string, id: string): Promise<OpenedKey> {
+      return decrypt(await find(userId, id));
+    },
+
+    /**
+     * Encrypts everything that is under an older key anew, in batches: it may be stopped and run again at any time.
+     *
+     * @returns how many secrets were rewritten, and how many could not be read
+     */
+    async rotate(batchSize = 100): Promise<{ rewritten: number; unreadable: number }> {
+      const done = { rewritten: 0, unreadable: 0 };
+      const start = '00000000-0000-0000-0000-000000000000';
+      let after: Pick<ProviderKeyRow, 'userId' | 'id'> = { userId: start, id: start };
+      for (;;) {
+        const rows = await repository.rewriteSecrets(encryption.currentPrefix, after, batchSize, (row) => {
+          try {
+            const secret = encryption.rotate(row.secret, { table: TABLE, row: row.id, owner: row.userId });
+            done.rewritten++;
+            return secret;
+          } catch (error) {
+            if (!(error instanceof DecryptionError)) throw error;
+            log.error({ err: error, providerKeyId: row.id }, 'a stored provider key does not decrypt');
+            done.unreadable++;
+            return undefined;
+          }
+        });
+        const last = rows.at(-1);
+        if (last === undefined) return done;
+        after = last;
+      }
+    },
+  };
+}
+
+function missing(): never {
+  throw new ProviderKeyNotFoundError();
+}
