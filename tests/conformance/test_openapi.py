@@ -34,7 +34,7 @@ async def test_schemathesis_finds_no_5xx_and_no_response_outside_the_document(
     driver: Driver, api: httpx.AsyncClient, running: Service, account: Account | None, tmp_path: Path
 ) -> None:
     await driver.find().send(api)
-    # A header that nobody knows is no fault (RFC 9110, 5.1); query parameters that nobody knows have a test of their own.
+    # A header that nobody knows is no fault (RFC 9110, 5.1); unknown query parameters have a test of their own.
     (tmp_path / "schemathesis.toml").write_text("[generation]\nallow-extra-parameters = false\n")
     signed_in = [f"--header=authorization: Bearer {account.session.token}"] if account else []
     result = subprocess.run(

@@ -78,6 +78,10 @@ class Driver(Protocol):
     """The folder of a built service that holds its modules."""
     source: str
     """The folder that they are made of."""
+    migration_config: str
+    """The module of a built service, as `import` names it, that reads the settings of its migrations."""
+    shown_by_examples: tuple[str, ...]
+    """The status of each request that the README shows the answer of, and whether it was a repeated one."""
     required: Mapping[str, str]
     """The settings without which it does not start, with values that production accepts."""
     settings: Mapping[str, str]

@@ -32,6 +32,8 @@ class NestDrizzle:
     migrate: tuple[str, ...] = ("node", "packages/database/dist/cli.js", "migrate")
     compiled = "packages/api/dist"
     source = "packages/api/src"
+    migration_config = "./packages/database/dist/config/index.js"
+    shown_by_examples: tuple[str, ...] = ("201 -", "201 -", "200 -", "404 -")
     required: Mapping[str, str] = {
         "DATABASE_URL": "postgresql://app@localhost:5432/app",
         "JWT_KEYS": "1" * 64,

@@ -18,6 +18,8 @@ class NestTypeorm:
     migrate: tuple[str, ...] = ("node", "dist/database/cli.js", "migrate")
     compiled = "dist"
     source = "src"
+    migration_config = "./dist/config/config.js"
+    shown_by_examples: tuple[str, ...] = ("201 -", "201 true", "200 -", "200 -", "201 -", "200 -")
     required: Mapping[str, str] = {"DATABASE_URL": "postgresql://app@localhost:5432/app"}
     settings: Mapping[str, str] = {}
     privileged: Mapping[str, object] = {
