@@ -4,6 +4,9 @@ import type { Pool } from 'pg';
 import * as schema from './schema/index.js';
 import { withClient } from './with-client.js';
 
+/** Where relays listen; see `RelayDatabase.wake`. */
+export const OUTBOX_CHANNEL = 'outbox';
+
 export type OutboxRow = typeof schema.outbox.$inferSelect;
 
 /** The door for the outbox relay: it sees the outbox of all tenants, and no other table. */
@@ -42,6 +45,14 @@ export class RelayDatabase {
       await client.query('COMMIT');
       return { claimed: rows.length, published: arrived.length };
     });
+  }
+
+  /**
+   * Wakes the relays of all processes. Call it after the transaction that wrote an event: a NOTIFY inside it takes a lock
+   * at the commit that all who notify queue for, while each of them waits for the disk.
+   */
+  async wake(): Promise<void> {
+    await this.pool.query(`NOTIFY ${OUTBOX_CHANNEL}`);
   }
 
   /** How many events wait to be published, and for how long the oldest has, in seconds. */

@@ -26,7 +26,13 @@ interface Scope {
   /** Whom it is for; nobody yet in a scope that `open` has begun. */
   tenant: TenantContext | undefined;
   /** The transaction that is open in this scope, if one is. */
-  readonly client?: PoolClient;
+  readonly transaction?: Transaction;
+}
+
+interface Transaction {
+  readonly client: PoolClient;
+  /** What is to be done once it is committed. */
+  readonly afterCommit: Set<() => void>;
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -84,29 +90,44 @@ export class TenantDatabase {
    */
   async transaction<Result>(work: () => PromiseLike<Result>): Promise<Result> {
     const tenant = this.#tenant();
-    if (this.#scopes.getStore()?.client !== undefined) return work();
+    if (this.#scopes.getStore()?.transaction !== undefined) return work();
     return retried(() => this.#transactionOnce(tenant, work));
   }
 
+  /** Has a function called when the transaction that is open is committed; if it is rolled back, not at all. */
+  afterCommit(callback: () => void): void {
+    const transaction = this.#scopes.getStore()?.transaction;
+    if (transaction === undefined)
+      throw new Error('There is no transaction: call this inside transaction().');
+    transaction.afterCommit.add(callback);
+  }
+
   async #transactionOnce<Result>(tenant: TenantContext, work: () => PromiseLike<Result>): Promise<Result> {
-    return withClient(this.pool, async (client) => {
-      // Not awaited: these travel with the first statement of `work`. If they fail, so does that.
+    const afterCommit = new Set<() => void>();
+    const result = await withClient(this.pool, async (client) => {
+      // Neither awaited nor sent at once: these travel with the first statement of `work`. If they fail, so does that.
+      const { stream } = client.connection;
+      stream.cork();
+      process.nextTick(() => stream.uncork());
       const begun = Promise.all([client.query('BEGIN'), setTenant(client, tenant)]);
       begun.catch(() => undefined);
-      const result = await this.#scopes.run({ tenant, client }, async () => work());
+      const scope = { tenant, transaction: { client, afterCommit } };
+      const done = await this.#scopes.run(scope, async () => work());
       await begun;
       const { command } = await client.query('COMMIT');
       // PostgreSQL answers a COMMIT of a failed transaction with a rollback; whoever swallowed the error learns of it.
       if (command !== 'COMMIT')
         throw new Error('The transaction was rolled back: an error in it was swallowed.');
-      return result;
+      return done;
     });
+    for (const callback of afterCommit) callback();
+    return result;
   }
 
   async #query(config: QueryConfig, values?: unknown[]): Promise<QueryResult> {
     const tenant = this.#tenant();
-    const { client: open } = this.#scopes.getStore() ?? {};
-    if (open !== undefined) return open.query(config, values);
+    const { transaction } = this.#scopes.getStore() ?? {};
+    if (transaction !== undefined) return transaction.client.query(config, values);
     return retried(() => withClient(this.pool, (client) => queryAsTenant(client, tenant, config, values)));
   }
 

@@ -1,16 +1,15 @@
-import { outbox } from '@app/database';
+import { outbox, RelayDatabase } from '@app/database';
 import { type Envelope, type EventContract, subjectOf } from '@app/shared';
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { context, propagation } from '@opentelemetry/api';
-import { sql } from 'drizzle-orm';
 import { v7 as uuidv7 } from 'uuid';
 import type { z } from 'zod';
 import { CONFIG } from '../common/config/config.module.js';
 import { DatabaseService } from '../common/database/database.service.js';
 import type { Config } from '../config/config.js';
 
-/** Wakes the relays; see `RelayService`. */
-export const OUTBOX_CHANNEL = 'outbox';
+/** How long to wait for more events before the relays are woken: one call then wakes them for all. */
+const GATHER_MS = 5;
 
 /**
  * Writes events in the transaction of what they tell of: either both are there, or neither. The relay publishes them
@@ -18,8 +17,12 @@ export const OUTBOX_CHANNEL = 'outbox';
  */
 @Injectable()
 export class OutboxService {
+  private readonly logger = new Logger(OutboxService.name);
+  private waking: NodeJS.Timeout | undefined;
+
   constructor(
     private readonly db: DatabaseService,
+    private readonly relays: RelayDatabase,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
@@ -50,10 +53,16 @@ export class OutboxService {
       ...carrier,
       data: contract.data.parse(data),
     };
-    await Promise.all([
-      this.db.insert(outbox).values({ tenantId, id, subject: subjectOf(contract, tenantId), event }),
-      // Sent when the transaction commits, once however often it is called.
-      this.db.execute(sql`SELECT pg_notify(${OUTBOX_CHANNEL}, '')`),
-    ]);
+    await this.db.insert(outbox).values({ tenantId, id, subject: subjectOf(contract, tenantId), event });
+    this.db.afterCommit(this.wakeSoon);
   }
+
+  private readonly wakeSoon = (): void => {
+    this.waking ??= setTimeout(() => {
+      this.waking = undefined;
+      this.relays.wake().catch((error: unknown) => {
+        this.logger.warn({ err: error }, 'the relays were not woken; they look by themselves every second');
+      });
+    }, GATHER_MS).unref();
+  };
 }

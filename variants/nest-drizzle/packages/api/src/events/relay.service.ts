@@ -1,6 +1,6 @@
 import { EventEmitter, once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RelayDatabase } from '@app/database';
+import { OUTBOX_CHANNEL, RelayDatabase } from '@app/database';
 import {
   type BeforeApplicationShutdown,
   Inject,
@@ -12,7 +12,6 @@ import pg from 'pg';
 import { CONFIG } from '../common/config/config.module.js';
 import { meter } from '../common/telemetry/metrics.js';
 import type { Config } from '../config/config.js';
-import { OUTBOX_CHANNEL } from './outbox.service.js';
 import { EVENT_PUBLISHER, type EventPublisher } from './publisher.js';
 
 /** Rows per transaction: enough to make round trips cheap, few enough to keep the locks short. */
@@ -28,7 +27,7 @@ const failures = meter.createCounter('outbox.relay.failures', {
 
 /**
  * Takes events out of the outbox and to the publisher. Every process runs one; rows that one has claimed are skipped by
- * the others. It is woken by a notification at the commit that wrote an event, and looks by itself every second.
+ * the others. It is woken by a notification after the commit that wrote an event, and looks by itself every second.
  */
 @Injectable()
 export class RelayService implements OnApplicationBootstrap, BeforeApplicationShutdown {

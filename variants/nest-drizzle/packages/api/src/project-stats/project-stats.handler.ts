@@ -14,24 +14,32 @@ export class ProjectStatsHandler implements EventHandler<(typeof CONTRACTS)[numb
   readonly consumer = 'project-stats';
   readonly contracts = CONTRACTS;
 
-  constructor(private readonly db: DatabaseService) {}
+  private readonly add;
+
+  constructor(private readonly db: DatabaseService) {
+    const [created, deleted] = [sql.placeholder('created'), sql.placeholder('deleted')];
+    const key = { tenantId: sql.placeholder('tenantId'), projectId: sql.placeholder('projectId') };
+    this.add = db
+      .insert(projectStats)
+      .values({ ...key, tasksCreated: created, tasksDeleted: deleted })
+      .onConflictDoUpdate({
+        target: [projectStats.tenantId, projectStats.projectId],
+        set: {
+          tasksCreated: sql`${projectStats.tasksCreated} + ${created}`,
+          tasksDeleted: sql`${projectStats.tasksDeleted} + ${deleted}`,
+          updatedAt: sql`now()`,
+        },
+      })
+      .prepare('project_stats_add');
+  }
 
   async handle({
     type,
     data,
   }: Envelope & { readonly data: z.output<(typeof CONTRACTS)[number]['data']> }): Promise<void> {
     const isNew = type.startsWith(EVENTS.taskCreated.type);
-    const counts = { tasksCreated: isNew ? 1 : 0, tasksDeleted: isNew ? 0 : 1 };
-    await this.db
-      .insert(projectStats)
-      .values({ tenantId: this.db.tenantId, projectId: data.projectId, ...counts })
-      .onConflictDoUpdate({
-        target: [projectStats.tenantId, projectStats.projectId],
-        set: {
-          tasksCreated: sql`${projectStats.tasksCreated} + ${counts.tasksCreated}`,
-          tasksDeleted: sql`${projectStats.tasksDeleted} + ${counts.tasksDeleted}`,
-          updatedAt: new Date(),
-        },
-      });
+    const { tenantId } = this.db;
+    const counts = { created: isNew ? 1 : 0, deleted: isNew ? 0 : 1 };
+    await this.add.execute({ tenantId, projectId: data.projectId, ...counts });
   }
 }

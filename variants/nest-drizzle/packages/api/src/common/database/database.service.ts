@@ -30,6 +30,11 @@ export class DatabaseService {
     return this.tenants.tenantId;
   }
 
+  /** Has a function called when the transaction that is open is committed. */
+  afterCommit(callback: () => void): void {
+    this.tenants.afterCommit(callback);
+  }
+
   /** All of `work` or nothing. It may run more than once, so it must change nothing but the database. */
   transaction<Result>(work: () => PromiseLike<Result>): Promise<Result> {
     return this.tenants.transaction(work);

@@ -8,10 +8,9 @@ import {
   Logger,
   type OnApplicationBootstrap,
 } from '@nestjs/common';
-import { postgresToDomainError } from '../../common/errors/postgres-errors.js';
 import { meter } from '../../common/telemetry/metrics.js';
-import { EVENT_HANDLERS, type EventHandler, OutageError } from '../event-handler.js';
-import { InboxService, UnusableEventError } from '../inbox.service.js';
+import { EVENT_HANDLERS, type EventHandler } from '../event-handler.js';
+import { InboxService, isOutage, UnusableEventError } from '../inbox.service.js';
 import { NatsService } from './nats.connection.js';
 
 /** How often an event is delivered before it becomes a dead letter, and how long to wait between. */
@@ -63,7 +62,7 @@ export class NatsConsumers implements OnApplicationBootstrap, BeforeApplicationS
         const messages = await this.consume(handler);
         this.open.add(messages);
         if (this.stopping.signal.aborted) messages.stop();
-        for await (const message of messages) await this.handle(handler, message);
+        await this.handleAll(handler, messages);
         this.open.delete(messages);
       } catch (error) {
         this.logger.warn({ err: error, consumer: handler.consumer }, 'not consuming events; trying again');
@@ -88,19 +87,36 @@ export class NatsConsumers implements OnApplicationBootstrap, BeforeApplicationS
     return consumer.consume({ max_messages: 100 });
   }
 
-  private async handle(handler: EventHandler, message: JsMsg): Promise<void> {
-    try {
-      if (await this.inbox.deliver(handler, parse(message))) handled.add(1, { consumer: handler.consumer });
-      message.ack();
-    } catch (error) {
+  /** Handles what has come while it was at it, together: under load that is one commit for many events. */
+  private async handleAll(handler: EventHandler, messages: ConsumerMessages): Promise<void> {
+    const waiting: JsMsg[] = [];
+    let working = Promise.resolve();
+    for await (const message of messages) {
+      waiting.push(message);
+      if (waiting.length === 1) working = working.then(() => this.handle(handler, waiting.splice(0)));
+    }
+    await working;
+  }
+
+  private async handle(handler: EventHandler, messages: readonly JsMsg[]): Promise<void> {
+    const { consumer } = handler;
+    const deliveries = await this.inbox.deliver(handler, messages, read);
+    for (const { message, hadEffect, error } of deliveries) {
+      if (error === undefined) {
+        if (hadEffect) handled.add(1, { consumer });
+        message.ack();
+        continue;
+      }
       const { deliveryCount } = message.info;
-      this.logger.warn(
-        { err: error, consumer: handler.consumer, deliveryCount },
-        'an event could not be handled',
-      );
-      if (error instanceof UnusableEventError || (deliveryCount >= MAX_DELIVERIES && !isOutage(error)))
-        await this.giveUp(handler, message, error);
-      else message.nak(REDELIVERY_DELAYS_MS[deliveryCount - 1] ?? ACK_WAIT_MS);
+      this.logger.warn({ err: error, consumer, deliveryCount }, 'an event could not be handled');
+      if (error instanceof UnusableEventError || (deliveryCount >= MAX_DELIVERIES && !isOutage(error))) {
+        // Where not even that works, the event comes again when its time for an acknowledgement is over.
+        await this.giveUp(handler, message, error).catch((reason: unknown) =>
+          this.logger.warn({ err: reason, consumer }, 'an event could not be given up'),
+        );
+      } else {
+        message.nak(REDELIVERY_DELAYS_MS[deliveryCount - 1] ?? ACK_WAIT_MS);
+      }
     }
   }
 
@@ -121,12 +137,7 @@ export class NatsConsumers implements OnApplicationBootstrap, BeforeApplicationS
   }
 }
 
-/** Whether the event could not be handled for want of the database or the queue. */
-function isOutage(error: unknown): boolean {
-  return error instanceof OutageError || postgresToDomainError(error)?.code === 'DATABASE_UNAVAILABLE';
-}
-
-function parse(message: JsMsg): unknown {
+function read(message: JsMsg): unknown {
   try {
     return message.json();
   } catch {
