@@ -15,18 +15,16 @@ export class InProcessPublisher implements EventPublisher {
   ) {}
 
   async publish(rows: readonly OutboxRow[]): Promise<readonly OutboxRow[]> {
-    const arrived: OutboxRow[] = [];
-    for (const row of rows) if (await this.deliver(row)) arrived.push(row);
-    return arrived;
-  }
-
-  private async deliver({ event }: OutboxRow): Promise<boolean> {
-    try {
-      for (const handler of this.handlers) await this.inbox.deliver(handler, event);
-      return true;
-    } catch (error) {
-      this.logger.error({ err: error, eventId: event.id }, 'an event could not be handled');
-      return error instanceof UnusableEventError; // it would fail for ever, and hold nothing up
+    const kept = new Set<OutboxRow>();
+    for (const handler of this.handlers) {
+      const { consumer } = handler;
+      for (const { message, error } of await this.inbox.deliver(handler, rows, ({ event }) => event)) {
+        if (error === undefined) continue;
+        this.logger.error({ err: error, consumer, eventId: message.id }, 'an event could not be handled');
+        // One that breaks its contract would fail for ever, and hold nothing up.
+        if (!(error instanceof UnusableEventError)) kept.add(message);
+      }
     }
+    return rows.filter((row) => !kept.has(row));
   }
 }
