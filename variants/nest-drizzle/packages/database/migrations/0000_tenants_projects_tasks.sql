@@ -94,6 +94,9 @@ CREATE TABLE "outbox" (
   "id" uuid NOT NULL,
   "subject" text NOT NULL,
   "event" json NOT NULL,
+  "attempts" integer DEFAULT 0 NOT NULL,
+  "failure" text,
+  "retry_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
   "created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
   CONSTRAINT "outbox_pkey" PRIMARY KEY("tenant_id","id")
 );
@@ -189,10 +192,14 @@ CREATE POLICY "idempotency_keys_select" ON "idempotency_keys" AS PERMISSIVE FOR 
 CREATE POLICY "idempotency_keys_insert" ON "idempotency_keys" AS PERMISSIVE FOR INSERT TO public WITH CHECK ("idempotency_keys"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));--> statement-breakpoint
 CREATE POLICY "idempotency_keys_update" ON "idempotency_keys" AS PERMISSIVE FOR UPDATE TO public USING ("idempotency_keys"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid)) WITH CHECK ("idempotency_keys"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));--> statement-breakpoint
 CREATE POLICY "idempotency_keys_delete" ON "idempotency_keys" AS PERMISSIVE FOR DELETE TO public USING ("idempotency_keys"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));--> statement-breakpoint
+CREATE POLICY "idempotency_keys_expiry_select" ON "idempotency_keys" AS PERMISSIVE FOR SELECT TO public USING ("idempotency_keys"."created_at" < (SELECT nullif(current_setting('app.expired_before', true), '')::timestamptz));--> statement-breakpoint
+CREATE POLICY "idempotency_keys_expiry_delete" ON "idempotency_keys" AS PERMISSIVE FOR DELETE TO public USING ("idempotency_keys"."created_at" < (SELECT nullif(current_setting('app.expired_before', true), '')::timestamptz));--> statement-breakpoint
 CREATE POLICY "inbox_select" ON "inbox" AS PERMISSIVE FOR SELECT TO public USING ("inbox"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));--> statement-breakpoint
 CREATE POLICY "inbox_insert" ON "inbox" AS PERMISSIVE FOR INSERT TO public WITH CHECK ("inbox"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));--> statement-breakpoint
 CREATE POLICY "inbox_update" ON "inbox" AS PERMISSIVE FOR UPDATE TO public USING ("inbox"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid)) WITH CHECK ("inbox"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));--> statement-breakpoint
 CREATE POLICY "inbox_delete" ON "inbox" AS PERMISSIVE FOR DELETE TO public USING ("inbox"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));--> statement-breakpoint
+CREATE POLICY "inbox_expiry_select" ON "inbox" AS PERMISSIVE FOR SELECT TO public USING ("inbox"."created_at" < (SELECT nullif(current_setting('app.expired_before', true), '')::timestamptz));--> statement-breakpoint
+CREATE POLICY "inbox_expiry_delete" ON "inbox" AS PERMISSIVE FOR DELETE TO public USING ("inbox"."created_at" < (SELECT nullif(current_setting('app.expired_before', true), '')::timestamptz));--> statement-breakpoint
 CREATE POLICY "outbox_select" ON "outbox" AS PERMISSIVE FOR SELECT TO public USING ("outbox"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid) OR (SELECT current_setting('app.relay', true) = 'on'));--> statement-breakpoint
 CREATE POLICY "outbox_insert" ON "outbox" AS PERMISSIVE FOR INSERT TO public WITH CHECK ("outbox"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));--> statement-breakpoint
 CREATE POLICY "outbox_update" ON "outbox" AS PERMISSIVE FOR UPDATE TO public USING ("outbox"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid)) WITH CHECK ("outbox"."tenant_id" = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid));--> statement-breakpoint

@@ -1,4 +1,5 @@
 export * from './errors/sql-state.js';
+export * from './expiry-database.js';
 export * from './identity-database.js';
 export * from './pool.js';
 export * from './relay-database.js';

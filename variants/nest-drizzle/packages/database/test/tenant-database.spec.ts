@@ -187,6 +187,25 @@ describe('a transaction', () => {
     expect(ids[0]?.rows).toEqual(ids[1]?.rows);
   });
 
+  it('calls what waits for its commit, once, and not where it is rolled back', async () => {
+    const calls: string[] = [];
+    let attempts = 0;
+    await tenants.run(a, () =>
+      tenants.transaction(async () => {
+        attempts += 1;
+        tenants.afterCommit(() => calls.push(`attempt ${attempts}`));
+        await projectIds();
+        if (attempts === 1)
+          await tenants.db.execute(sql`DO $$ BEGIN RAISE 'victim' USING ERRCODE = '40001'; END $$`);
+        expect(calls).toEqual([]);
+      }),
+    );
+    expect(calls).toEqual(['attempt 2']);
+    await expect(tenants.run(a, async () => tenants.afterCommit(() => undefined))).rejects.toThrow(
+      'no transaction',
+    );
+  });
+
   it('tells whoever swallows an error that nothing was committed', async () => {
     const swallowing = tenants.run(a, () =>
       tenants.transaction(async () => {

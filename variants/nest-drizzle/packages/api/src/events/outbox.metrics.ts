@@ -16,12 +16,16 @@ export class OutboxMetrics implements OnModuleInit {
       unit: 's',
       description: 'How long the oldest event has waited',
     });
+    const dead = meter.createObservableGauge('outbox.events.dead', {
+      description: 'Events that were refused for good; the outbox keeps them, with the reason',
+    });
     const observe = async (result: BatchObservableResult): Promise<void> => {
       const backlog = await this.database.backlog().catch(() => undefined);
       if (backlog === undefined) return; // the database is away, which other figures tell
       result.observe(waiting, backlog.events);
       result.observe(age, backlog.ageSeconds);
+      result.observe(dead, backlog.dead);
     };
-    meter.addBatchObservableCallback(observe, [waiting, age]);
+    meter.addBatchObservableCallback(observe, [waiting, age, dead]);
   }
 }

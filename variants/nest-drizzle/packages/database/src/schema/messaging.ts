@@ -1,11 +1,34 @@
 import type { Envelope } from '@app/shared';
 import { sql } from 'drizzle-orm';
-import { index, json, pgPolicy, pgTable, primaryKey, text, timestamp, uuid } from 'drizzle-orm/pg-core';
+import {
+  type AnyPgColumn,
+  index,
+  integer,
+  json,
+  pgPolicy,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  uuid,
+} from 'drizzle-orm/pg-core';
 import { bytea, tenantColumns, timestamps } from './columns.js';
 import { tenantPolicies } from './tenancy.js';
 
 /** Set by the relay alone (`RelayDatabase`): it reads and marks what all tenants have written. */
 const isRelay = sql`(SELECT current_setting('app.relay', true) = 'on')`;
+
+/**
+ * For `ExpiryDatabase` alone: of all tenants what is older than it says, to delete it. What it says ends with the
+ * transaction, and without it there is nothing to see.
+ */
+function expiryPolicies(table: string, createdAt: AnyPgColumn) {
+  const isExpired = sql`${createdAt} < (SELECT nullif(current_setting('app.expired_before', true), '')::timestamptz)`;
+  return [
+    pgPolicy(`${table}_expiry_select`, { for: 'select', using: isExpired }),
+    pgPolicy(`${table}_expiry_delete`, { for: 'delete', using: isExpired }),
+  ];
+}
 
 /**
  * Events that were written in the transaction of what they tell of, and wait to be published. A row is deleted in the
@@ -18,6 +41,11 @@ export const outbox = pgTable(
     /** Where it is published; see `subjectOf`. */
     subject: text('subject').notNull(),
     event: json('event').$type<Envelope>().notNull(),
+    /** How often it was refused, and why the last time. */
+    attempts: integer('attempts').notNull().default(0),
+    failure: text('failure'),
+    /** Not published before; `infinity` is for what is not tried again, and kept for people to look at. */
+    retryAt: timestamp('retry_at', { withTimezone: true, precision: 3 }).notNull().defaultNow(),
     createdAt: timestamps.createdAt,
   },
   (table) => [
@@ -42,6 +70,7 @@ export const inbox = pgTable(
   (table) => [
     primaryKey({ name: 'inbox_pkey', columns: [table.tenantId, table.consumer, table.eventId] }),
     ...tenantPolicies('inbox', table.tenantId),
+    ...expiryPolicies('inbox', table.createdAt),
   ],
 ).enableRLS();
 
@@ -61,5 +90,6 @@ export const idempotencyKeys = pgTable(
     primaryKey({ name: 'idempotency_keys_pkey', columns: [table.tenantId, table.key] }),
     index('idempotency_keys_created_at_idx').on(table.tenantId, table.createdAt),
     ...tenantPolicies('idempotency_keys', table.tenantId),
+    ...expiryPolicies('idempotency_keys', table.createdAt),
   ],
 ).enableRLS();

@@ -1,4 +1,4 @@
-import { createPool, IdentityDatabase, TenantDatabase } from '@app/database';
+import { createPool, ExpiryDatabase, IdentityDatabase, TenantDatabase } from '@app/database';
 import {
   type DynamicModule,
   Global,
@@ -7,10 +7,12 @@ import {
   type OnApplicationShutdown,
   type OnModuleInit,
 } from '@nestjs/common';
+import { ScheduleModule } from '@nestjs/schedule';
 import type { Pool } from 'pg';
 import type { Config } from '../../config/config.js';
 import { DatabaseMetrics } from './database.metrics.js';
 import { DatabaseService } from './database.service.js';
+import { ExpiryJob } from './expiry.job.js';
 import { POOL } from './pool.js';
 
 @Global()
@@ -21,12 +23,15 @@ export class DatabaseModule implements OnModuleInit, OnApplicationShutdown {
   static forRoot(config: Config): DynamicModule {
     return {
       module: DatabaseModule,
+      imports: [ScheduleModule.forRoot()],
       providers: [
         { provide: POOL, useFactory: () => createPool(config, config.OTEL_SERVICE_NAME) },
         { provide: TenantDatabase, useFactory: (pool: Pool) => new TenantDatabase(pool), inject: [POOL] },
         { provide: IdentityDatabase, useFactory: (pool: Pool) => new IdentityDatabase(pool), inject: [POOL] },
+        { provide: ExpiryDatabase, useFactory: (pool: Pool) => new ExpiryDatabase(pool), inject: [POOL] },
         DatabaseService,
         DatabaseMetrics,
+        ExpiryJob,
       ],
       exports: [POOL, TenantDatabase, IdentityDatabase, DatabaseService],
     };

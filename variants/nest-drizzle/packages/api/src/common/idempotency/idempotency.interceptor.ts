@@ -1,6 +1,6 @@
 import { idempotencyKeys } from '@app/database';
 import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
-import { eq } from 'drizzle-orm';
+import { and, eq } from 'drizzle-orm';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { from, lastValueFrom, type Observable } from 'rxjs';
 import { DatabaseService } from '../database/database.service.js';
@@ -56,7 +56,12 @@ export class IdempotencyInterceptor implements NestInterceptor {
     reply: FastifyReply,
   ): Promise<unknown> {
     return this.db.transaction(async () => {
-      const [known] = await this.db.select().from(idempotencyKeys).where(eq(idempotencyKeys.key, key));
+      // The tenant is named for the index: the policy also knows rows that have expired, which it cannot use one for.
+      const ours = eq(idempotencyKeys.tenantId, this.db.tenantId);
+      const [known] = await this.db
+        .select()
+        .from(idempotencyKeys)
+        .where(and(ours, eq(idempotencyKeys.key, key)));
       if (known !== undefined) {
         if (!known.fingerprint.equals(print)) {
           const words = 'This Idempotency-Key was used for another request. Use a new key.';

@@ -8,25 +8,14 @@ import {
   Logger,
   type OnApplicationBootstrap,
 } from '@nestjs/common';
-import { meter } from '../../common/telemetry/metrics.js';
 import { EVENT_HANDLERS, type EventHandler } from '../event-handler.js';
-import { InboxService, isOutage, UnusableEventError } from '../inbox.service.js';
+import { InboxService, UnusableEventError } from '../inbox.service.js';
+import { deadLetters, handled, redeliveryDelay } from '../redelivery.js';
 import { NatsService } from './nats.connection.js';
-
-/** How often an event is delivered before it becomes a dead letter, and how long to wait between. */
-const REDELIVERY_DELAYS_MS = [500, 2_000, 10_000, 60_000];
-const MAX_DELIVERIES = REDELIVERY_DELAYS_MS.length + 1;
 
 /** Longer than any handler takes: until then the event is not given to another process. */
 const ACK_WAIT_MS = 30_000;
 const RECONNECT_MS = 1_000;
-
-const handled = meter.createCounter('events.handled', {
-  description: 'Events that had their effect, by consumer',
-});
-const deadLetters = meter.createCounter('events.dead_letters', {
-  description: 'Events given up, by consumer',
-});
 
 /**
  * A durable consumer for each handler, shared by all processes. Messages are acknowledged after the transaction of their
@@ -109,14 +98,15 @@ export class NatsConsumers implements OnApplicationBootstrap, BeforeApplicationS
       }
       const { deliveryCount } = message.info;
       this.logger.warn({ err: error, consumer, deliveryCount }, 'an event could not be handled');
-      if (error instanceof UnusableEventError || (deliveryCount >= MAX_DELIVERIES && !isOutage(error))) {
-        // Where not even that works, the event comes again when its time for an acknowledgement is over.
-        await this.giveUp(handler, message, error).catch((reason: unknown) =>
-          this.logger.warn({ err: reason, consumer }, 'an event could not be given up'),
-        );
-      } else {
-        message.nak(REDELIVERY_DELAYS_MS[deliveryCount - 1] ?? ACK_WAIT_MS);
+      const delay = redeliveryDelay(error, deliveryCount);
+      if (delay !== undefined) {
+        message.nak(delay);
+        continue;
       }
+      // Where not even that works, the event comes again when its time for an acknowledgement is over.
+      await this.giveUp(handler, message, error).catch((reason: unknown) =>
+        this.logger.warn({ err: reason, consumer }, 'an event could not be given up'),
+      );
     }
   }
 

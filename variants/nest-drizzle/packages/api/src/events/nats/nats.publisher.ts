@@ -1,5 +1,5 @@
-import type { OutboxRow } from '@app/database';
-import { headers } from '@nats-io/transport-node';
+import type { OutboxRow, Publication } from '@app/database';
+import { errors, headers } from '@nats-io/transport-node';
 import { Injectable, Logger } from '@nestjs/common';
 import type { EventPublisher } from '../publisher.js';
 import { NatsService } from './nats.connection.js';
@@ -14,10 +14,10 @@ export class NatsPublisher implements EventPublisher {
 
   constructor(private readonly nats: NatsService) {}
 
-  async publish(rows: readonly OutboxRow[]): Promise<readonly OutboxRow[]> {
+  async publish(rows: readonly OutboxRow[]): Promise<Publication> {
     const client = await this.nats.jetstream();
     const results = await Promise.allSettled(
-      rows.map(({ subject, event }) => {
+      rows.map(async ({ subject, event }) => {
         const header = headers();
         header.set('content-type', 'application/cloudevents+json');
         header.set('tenant-id', event.tenantid);
@@ -30,9 +30,18 @@ export class NatsPublisher implements EventPublisher {
         });
       }),
     );
+    const outcomes = rows.map((row, index) => ({ row, result: results[index] }));
     const failed = results.find(({ status }) => status === 'rejected');
     if (failed?.status === 'rejected')
       this.logger.warn({ err: failed.reason }, 'events were not acknowledged, and stay in the outbox');
-    return rows.filter((_, index) => results[index]?.status === 'fulfilled');
+    return {
+      arrived: outcomes.filter(({ result }) => result?.status === 'fulfilled').map(({ row }) => row),
+      // What NATS will never take, for instance as too large, must not be tried for ever.
+      refused: outcomes.flatMap(({ row, result }) =>
+        result?.status === 'rejected' && result.reason instanceof errors.InvalidArgumentError
+          ? [{ row, reason: result.reason.message }]
+          : [],
+      ),
+    };
   }
 }
