@@ -112,3 +112,29 @@ it('touches only the rows of the tenant that the event is of', async () => {
   await eventually(async () => expect(await stats(projectId)).toMatchObject({ tasksCreated: 1 }));
   expect((await other.get(`/projects/${theirs}/stats`)).body).toMatchObject({ tasksCreated: 1 });
 });
+
+it('keeps an event that NATS will never take, and publishes what comes after it', async () => {
+  const subject = subjectOf(EVENTS.taskCreated, ada.tenantId);
+  const good = envelope.parse((await lastEvent(subject)).json());
+  const id = randomUUID();
+  const large = { ...good, id, data: { text: 'x'.repeat(2_000_000) } };
+  const owner = await database.owner.connect();
+  try {
+    await owner.query(`SELECT set_config('app.tenant_id', $1, false)`, [ada.tenantId]);
+    await owner.query('INSERT INTO outbox (tenant_id, id, subject, event) VALUES ($1, $2, $3, $4)', [
+      ada.tenantId,
+      id,
+      subject,
+      large,
+    ]);
+    await eventually(async () => {
+      const { rows } = await owner.query(`SELECT failure, retry_at = 'infinity' AS dead FROM outbox`);
+      expect(rows).toEqual([{ failure: expect.stringContaining('max_payload'), dead: true }]);
+    });
+  } finally {
+    owner.release(true);
+  }
+  const projectId = await createProject(ada);
+  await createTask(ada, projectId);
+  await eventually(async () => expect(await stats(projectId)).toMatchObject({ tasksCreated: 1 }));
+});
