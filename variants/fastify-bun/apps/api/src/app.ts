@@ -1,6 +1,7 @@
 import Fastify from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { authModule } from './modules/auth/index.js';
+import { chatModule } from './modules/chat/index.js';
 import { providersModule } from './modules/providers/index.js';
 import { usersModule } from './modules/users/index.js';
 import type { Config } from './shared/lib/config/config.js';
@@ -38,5 +39,6 @@ export async function createApp(config: Config) {
   await app.register(authModule, { settings: config });
   await app.register(usersModule);
   await app.register(providersModule, { settings: config });
+  await app.register(chatModule, { settings: config });
   return app;
 }

@@ -1,3 +1,4 @@
+export * from './schemas/chat.js';
 export * from './schemas/common.js';
 export * from './schemas/provider-names.js';
 export * from './schemas/providers.js';

@@ -57,6 +57,7 @@ describe('a stored key', () => {
     expect(Object.keys(body).sort()).toEqual([
       'baseUrl',
       'createdAt',
+      'defaultModel',
       'id',
       'label',
       'lastFour',

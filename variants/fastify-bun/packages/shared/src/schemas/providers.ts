@@ -9,6 +9,8 @@ const apiKey = z
 
 const baseUrl = z.url({ protocol: /^https?$/ }).max(500);
 
+const defaultModel = plainText(1, 200).nullable();
+
 /** What is told of a stored key: never the key itself. */
 export const ProviderKey = z
   .object({
@@ -17,6 +19,10 @@ export const ProviderKey = z
     label: z.string(),
     baseUrl: z.string().nullable(),
     lastFour: z.string().describe('the last four characters of the key; empty where the key is short'),
+    defaultModel: z
+      .string()
+      .nullable()
+      .describe('the model that steps in for that of a chat; null: this provider never does'),
     position: z.int().describe('where a provider fails, the key with the next higher position may step in'),
     createdAt: instant,
     updatedAt: instant,
@@ -32,6 +38,7 @@ export const CreateProviderKey = z
     baseUrl: baseUrl
       .optional()
       .describe('where an OpenAI-compatible server answers, e.g. https://models.example.com/v1'),
+    defaultModel: defaultModel.default(null),
     position: z.int().min(0).max(1_000).default(0),
   })
   .refine(({ provider, baseUrl }) => (String(provider) === 'openai-compatible') === (baseUrl !== undefined), {
@@ -41,7 +48,7 @@ export const CreateProviderKey = z
 export type CreateProviderKey = z.output<typeof CreateProviderKey>;
 
 export const UpdateProviderKey = z
-  .strictObject({ label: plainText(1, 100), position: z.int().min(0).max(1_000) })
+  .strictObject({ label: plainText(1, 100), defaultModel, position: z.int().min(0).max(1_000) })
   .partial()
   .refine((changes) => Object.keys(changes).length > 0, 'must change something');
 export type UpdateProviderKey = z.output<typeof UpdateProviderKey>;

@@ -41,7 +41,7 @@ export function createProvidersRepository(db: Database) {
     async update(
       userId: string,
       id: string,
-      changes: Partial<Pick<ProviderKeyRow, 'label' | 'position' | 'secret' | 'lastFour'>>,
+      changes: Partial<Pick<ProviderKeyRow, 'label' | 'defaultModel' | 'position' | 'secret' | 'lastFour'>>,
     ): Promise<ProviderKeyRow | undefined> {
       const [row] = await db.update(providerKeys).set(changes).where(own(userId, id)).returning();
       return row;

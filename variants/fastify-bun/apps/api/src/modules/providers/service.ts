@@ -6,7 +6,7 @@ import type { Log } from '../../shared/lib/logging/log.js';
 import { ProviderKeyNotFoundError, ProviderKeyUnreadableError, TooManyProviderKeysError } from './errors.js';
 import type { OpenModel } from './models.js';
 import type { ProvidersRepository } from './repository.js';
-import type { OpenedKey, ProviderKeyRow } from './types.js';
+import type { OpenedKey, OpenedModel, ProviderAccess, ProviderKeyRow } from './types.js';
 import { toProviderError } from './upstream-errors.js';
 
 const TABLE = 'provider_keys';
@@ -51,6 +51,10 @@ export function createProvidersService({
 
   async function find(userId: string, id: string): Promise<ProviderKeyRow> {
     return (await repository.findById(userId, id)) ?? missing();
+  }
+
+  function opened(row: ProviderKeyRow, modelName: string): OpenedModel {
+    return { provider: row.provider, modelName, model: openModel(decrypt(row), modelName) };
   }
 
   return {
@@ -114,14 +118,30 @@ export function createProvidersService({
       return { latencyMs: Math.round(performance.now() - started) };
     },
 
-    /**
-     * The key in the clear, for a call.
-     *
-     * @throws ProviderKeyNotFoundError, ProviderKeyUnreadableError
-     */
-    async open(userId: string, id: string): Promise<OpenedKey> {
-      return decrypt(await find(userId, id));
-    },
+    access: {
+      async assertKey(userId, keyId) {
+        await find(userId, keyId);
+      },
+
+      async openModel(userId, keyId, modelName) {
+        return opened(await find(userId, keyId), modelName);
+      },
+
+      async openFallbacks(userId, exceptKeyId) {
+        const rows = await repository.findAll(userId);
+        return rows.flatMap((row) => {
+          if (row.id === exceptKeyId || row.defaultModel === null) return [];
+          try {
+            return [opened(row, row.defaultModel)];
+          } catch (error) {
+            if (error instanceof ProviderKeyUnreadableError) return [];
+            throw error;
+          }
+        });
+      },
+
+      explain: toProviderError,
+    } satisfies ProviderAccess,
 
     /**
      * Encrypts everything that is under an older key anew, in batches: it may be stopped and run again at any time.

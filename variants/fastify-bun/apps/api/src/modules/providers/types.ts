@@ -1,5 +1,8 @@
 import type { ProviderName } from '@app/shared';
+import type { FastifyError } from '@fastify/error';
+import type { LanguageModel } from 'ai';
 import type { providerKeys } from '../../shared/db/schema/index.js';
+import type { DomainError } from '../../shared/lib/errors/domain-error.js';
 
 export type ProviderKeyRow = typeof providerKeys.$inferSelect;
 export type NewProviderKeyRow = typeof providerKeys.$inferInsert;
@@ -11,4 +14,26 @@ export interface OpenedKey {
   readonly apiKey: string;
   /** Where the provider answers; `null` for where it always does. */
   readonly baseUrl: string | null;
+}
+
+/** A model that can be asked, and what it goes by. */
+export interface OpenedModel {
+  readonly provider: ProviderName;
+  readonly modelName: string;
+  readonly model: LanguageModel;
+}
+
+/** What other modules may ask of this one. */
+export interface ProviderAccess {
+  /** @throws ProviderKeyNotFoundError */
+  assertKey(userId: string, keyId: string): Promise<void>;
+
+  /** @throws ProviderKeyNotFoundError, ProviderKeyUnreadableError */
+  openModel(userId: string, keyId: string, modelName: string): Promise<OpenedModel>;
+
+  /** The models that the user has named for when another one fails, in their order; keys that do not decrypt are left out. */
+  openFallbacks(userId: string, exceptKeyId: string): Promise<OpenedModel[]>;
+
+  /** What a provider's failure means to the user. */
+  explain(error: unknown, hasBegun: boolean): FastifyError | DomainError;
 }

@@ -8,6 +8,8 @@ const GRANTS: Readonly<Record<string, string>> = {
   verifications: 'SELECT, INSERT, UPDATE, DELETE',
   api_keys: 'SELECT, INSERT, UPDATE, DELETE',
   provider_keys: 'SELECT, INSERT, UPDATE, DELETE',
+  chats: 'SELECT, INSERT, UPDATE, DELETE',
+  messages: 'SELECT, INSERT, UPDATE, DELETE',
 };
 
 /**

@@ -17,6 +17,8 @@ export const providerKeys = pgTable(
     /** `v1.keyId.nonce.tag.ciphertext` */
     secret: text('secret').notNull(),
     lastFour: text('last_four').notNull(),
+    /** The model that steps in where that of a chat fails; NULL: none does. */
+    defaultModel: text('default_model'),
     /** Where another provider has to step in, the one with the next higher number does. */
     position: integer('position').notNull().default(0),
     ...timestamps,

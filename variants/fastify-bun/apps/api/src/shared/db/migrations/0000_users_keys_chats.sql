@@ -40,6 +40,40 @@ CREATE TABLE "api_keys" (
 	CONSTRAINT "api_keys_key_unique" UNIQUE("key")
 );
 --> statement-breakpoint
+CREATE TABLE "chats" (
+	"user_id" uuid NOT NULL,
+	"id" uuid NOT NULL,
+	"title" text NOT NULL,
+	"provider_key_id" uuid,
+	"model" text NOT NULL,
+	"system_prompt" text,
+	"history_tokens" integer NOT NULL,
+	"use_tools" boolean NOT NULL,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "chats_user_id_id_pk" PRIMARY KEY("user_id","id")
+);
+--> statement-breakpoint
+CREATE TABLE "messages" (
+	"user_id" uuid NOT NULL,
+	"chat_id" uuid NOT NULL,
+	"id" uuid NOT NULL,
+	"role" text NOT NULL,
+	"parts" jsonb NOT NULL,
+	"text" text NOT NULL,
+	"status" text NOT NULL,
+	"error_code" text,
+	"provider" text,
+	"model" text,
+	"input_tokens" integer,
+	"output_tokens" integer,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"finished_at" timestamp (3) with time zone,
+	CONSTRAINT "messages_user_id_chat_id_id_pk" PRIMARY KEY("user_id","chat_id","id"),
+	CONSTRAINT "messages_status_check" CHECK ("messages"."status" IN ('complete', 'streaming', 'stopped', 'failed')),
+	CONSTRAINT "messages_role_check" CHECK ("messages"."role" IN ('user', 'assistant'))
+);
+--> statement-breakpoint
 CREATE TABLE "provider_keys" (
 	"user_id" uuid NOT NULL,
 	"id" uuid NOT NULL,
@@ -48,6 +82,7 @@ CREATE TABLE "provider_keys" (
 	"base_url" text,
 	"secret" text NOT NULL,
 	"last_four" text NOT NULL,
+	"default_model" text,
 	"position" integer DEFAULT 0 NOT NULL,
 	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
 	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
@@ -89,10 +124,19 @@ CREATE TABLE "verifications" (
 --> statement-breakpoint
 ALTER TABLE "accounts" ADD CONSTRAINT "accounts_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "api_keys" ADD CONSTRAINT "api_keys_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "chats" ADD CONSTRAINT "chats_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "chats" ADD CONSTRAINT "chats_provider_key_fk" FOREIGN KEY ("user_id","provider_key_id") REFERENCES "public"."provider_keys"("user_id","id") ON DELETE set null ("provider_key_id") ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "messages" ADD CONSTRAINT "messages_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "messages" ADD CONSTRAINT "messages_chat_fk" FOREIGN KEY ("user_id","chat_id") REFERENCES "public"."chats"("user_id","id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "provider_keys" ADD CONSTRAINT "provider_keys_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "sessions" ADD CONSTRAINT "sessions_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "accounts_user_id_idx" ON "accounts" USING btree ("user_id");--> statement-breakpoint
 CREATE INDEX "api_keys_user_id_idx" ON "api_keys" USING btree ("user_id");--> statement-breakpoint
+CREATE INDEX "chats_user_id_created_at_idx" ON "chats" USING btree ("user_id","created_at","id");--> statement-breakpoint
+CREATE INDEX "chats_user_id_provider_key_id_idx" ON "chats" USING btree ("user_id","provider_key_id");--> statement-breakpoint
+CREATE INDEX "messages_user_id_chat_id_created_at_idx" ON "messages" USING btree ("user_id","chat_id","created_at","id");--> statement-breakpoint
+CREATE UNIQUE INDEX "messages_one_streaming_idx" ON "messages" USING btree ("user_id","chat_id") WHERE "messages"."status" = 'streaming';--> statement-breakpoint
+CREATE INDEX "messages_search_idx" ON "messages" USING gin (to_tsvector('simple', "text"));--> statement-breakpoint
 CREATE INDEX "provider_keys_user_id_position_idx" ON "provider_keys" USING btree ("user_id","position","id");--> statement-breakpoint
 CREATE INDEX "sessions_user_id_idx" ON "sessions" USING btree ("user_id");--> statement-breakpoint
 CREATE INDEX "verifications_identifier_idx" ON "verifications" USING btree ("identifier");

@@ -1,0 +1,300 @@
+import type { FastifyError } from '@fastify/error';
+import {
+  convertToModelMessages,
+  isStepCount,
+  type LanguageModel,
+  type LanguageModelUsage,
+  streamText,
+  type TextStreamPart,
+  type ToolSet,
+  toUIMessageStream,
+  type UIMessage,
+  type UIMessageChunk,
+} from 'ai';
+import pRetry from 'p-retry';
+import type { DomainError } from '../../shared/lib/errors/domain-error.js';
+import type { AnswerResult } from './types.js';
+
+/** How often a model may call tools before it has to answer. */
+const STEPS = 5;
+/** Milliseconds before the first repetition; the second waits twice as long, each up to twice as long by chance. */
+const RETRY_MS = 250;
+/** Whoever is told to wait longer than this is better told so than kept waiting. */
+const RETRY_AFTER_LIMIT_MS = 5_000;
+/** Repeated where another attempt may well succeed, and nothing of an answer has been seen. */
+const RETRYABLE = new Set(['PROVIDER_RATE_LIMITED', 'PROVIDER_UNAVAILABLE']);
+/** Another provider would not do better with the same request. */
+const FINAL = new Set(['PROVIDER_REFUSED']);
+
+export type AnswerError = FastifyError | DomainError;
+
+/** A model that may give the answer. */
+export interface Candidate {
+  readonly provider: string;
+  readonly modelName: string;
+  readonly model: LanguageModel;
+}
+
+export interface AnswerSettings {
+  readonly PROVIDER_RETRIES: number;
+  readonly PROVIDER_FIRST_CHUNK_TIMEOUT_MS: number;
+  readonly PROVIDER_CHUNK_TIMEOUT_MS: number;
+  readonly PROVIDER_TOTAL_TIMEOUT_MS: number;
+  readonly PROVIDER_MAX_OUTPUT_TOKENS: number;
+}
+
+export interface AnswerRequest {
+  /** In the order in which they are asked. */
+  readonly candidates: readonly Candidate[];
+  readonly messageId: string;
+  readonly instructions: string | null;
+  readonly history: UIMessage[];
+  readonly tools: ToolSet;
+  /** Ends the answer; what there is of it is kept. */
+  readonly signal: AbortSignal;
+  readonly settings: AnswerSettings;
+  /** Puts a provider's failure into the words of this service. */
+  readonly explain: (error: unknown, hasBegun: boolean) => AnswerError;
+  /** Is told of every failure, also of those that another attempt makes good. */
+  readonly onFailure: (error: AnswerError, candidate: Candidate) => void;
+}
+
+/**
+ * Asks the models in their order until one begins to answer. From then on that one is kept to: a second answer after the
+ * beginning of a first would be none.
+ *
+ * @param emit gets the chunks of the AI SDK's UI message stream
+ * @returns what there is to keep, and the error where the answer is not complete
+ */
+export async function answer(
+  request: AnswerRequest,
+  emit: (chunk: UIMessageChunk) => void,
+): Promise<AnswerResult & { error?: AnswerError }> {
+  let failure: AnswerError | undefined;
+  for (const candidate of request.candidates) {
+    try {
+      const attempt = await begin(request, candidate);
+      return await attempt.complete(emit);
+    } catch (error) {
+      failure = error as AnswerError;
+      if (request.signal.aborted) break;
+      if (FINAL.has(failure.code)) break;
+    }
+  }
+  if (request.signal.aborted) {
+    emit({ type: 'start', messageId: request.messageId });
+    emit({ type: 'abort' });
+    return { ...NOTHING, status: 'stopped' };
+  }
+  if (failure === undefined) throw new Error('there is no candidate to ask');
+  emit({ type: 'start', messageId: request.messageId });
+  emit({ type: 'error', errorText: textOf(failure) });
+  return { ...NOTHING, status: 'failed', errorCode: failure.code, error: failure };
+}
+
+const NOTHING = {
+  parts: [],
+  text: '',
+  errorCode: null,
+  provider: null,
+  model: null,
+  inputTokens: null,
+  outputTokens: null,
+};
+
+/** Asks a model until it begins to answer, again where that makes sense. */
+function begin(request: AnswerRequest, candidate: Candidate): Promise<Attempt> {
+  return pRetry(
+    async () => {
+      const attempt = new Attempt(request, candidate);
+      await attempt.begin();
+      return attempt;
+    },
+    {
+      retries: request.settings.PROVIDER_RETRIES,
+      minTimeout: RETRY_MS,
+      randomize: true,
+      signal: request.signal,
+      onFailedAttempt: async ({ error, retriesLeft }) => {
+        const failure = error as AnswerError;
+        request.onFailure(failure, candidate);
+        if (retriesLeft > 0 && shouldRetry(failure)) await Bun.sleep(retryAfterMs(failure));
+      },
+      shouldRetry: ({ error }) => shouldRetry(error as AnswerError),
+    },
+  );
+}
+
+function shouldRetry(error: AnswerError): boolean {
+  return RETRYABLE.has(error.code) && retryAfterMs(error) <= RETRY_AFTER_LIMIT_MS;
+}
+
+/** What the provider has said of when to come back, in milliseconds. */
+function retryAfterMs(error: AnswerError): number {
+  const { retryAfter } = (error as Partial<DomainError>).members ?? {};
+  return typeof retryAfter === 'number' ? retryAfter * 1_000 : 0;
+}
+
+/** How an error reads in a stream: the code first, so that clients can branch on it. */
+export function textOf(error: AnswerError): string {
+  return `${error.code}: ${error.message}`;
+}
+
+/** What the readers of all kinds of web streams have. */
+interface Reader<Part> {
+  read(): Promise<{ done: boolean; value?: Part | undefined }>;
+  cancel(reason?: unknown): Promise<void>;
+}
+
+/** Chunks that say something; those before them are only the frame of an answer. */
+const FRAME = new Set<string>(['start', 'start-step', 'text-start', 'reasoning-start', 'message-metadata']);
+
+/** One request to one model. */
+class Attempt {
+  readonly #chunks: Reader<UIMessageChunk>;
+  readonly #abort = new AbortController();
+  /** What comes before the answer itself: held back until it is sure that there is one. */
+  readonly #prelude: UIMessageChunk[] = [];
+  #hasBegun = false;
+  #failure: unknown;
+  #usage: LanguageModelUsage | undefined;
+  #message: UIMessage | undefined;
+
+  constructor(
+    private readonly request: AnswerRequest,
+    private readonly candidate: Candidate,
+  ) {
+    const { tools, messageId } = request;
+    const stream = toUIMessageStream({
+      stream: endingInOrder(() => this.#ask()),
+      tools,
+      generateMessageId: () => messageId,
+      // Also what the user is told of a tool that fails; other errors are put into words by `#explain`.
+      onError: () => 'TOOL_FAILED: The tool has failed.',
+      messageMetadata: ({ part }) => {
+        if (part.type === 'error') this.#failure ??= part.error;
+        if (part.type !== 'finish') return undefined;
+        this.#usage = part.totalUsage;
+        const { inputTokens, outputTokens } = part.totalUsage;
+        return { provider: candidate.provider, model: candidate.modelName, inputTokens, outputTokens };
+      },
+      onEnd: ({ responseMessage }) => {
+        this.#message = responseMessage;
+      },
+    });
+    this.#chunks = stream.getReader();
+  }
+
+  async #ask(): Promise<ReadableStream<TextStreamPart<ToolSet>>> {
+    const { history, instructions, tools, signal, settings } = this.request;
+    return streamText({
+      model: this.candidate.model,
+      messages: await convertToModelMessages(history, { tools, ignoreIncompleteToolCalls: true }),
+      ...(instructions !== null && { instructions }),
+      tools,
+      stopWhen: isStepCount(STEPS),
+      maxOutputTokens: settings.PROVIDER_MAX_OUTPUT_TOKENS,
+      // `begin` repeats, with an eye on what has been seen already.
+      maxRetries: 0,
+      abortSignal: AbortSignal.any([
+        signal,
+        this.#abort.signal,
+        AbortSignal.timeout(settings.PROVIDER_TOTAL_TIMEOUT_MS),
+      ]),
+      // It would print the error, with what was asked.
+      onError: () => {},
+    }).stream;
+  }
+
+  /**
+   * Resolves when the model has begun to answer.
+   *
+   * @throws AnswerError
+   */
+  async begin(): Promise<void> {
+    for (;;) {
+      const chunk = await this.#read();
+      if (chunk === undefined) return;
+      if (chunk.type === 'error' || chunk.type === 'abort') {
+        await this.#chunks.cancel();
+        throw this.#explain(chunk);
+      }
+      this.#prelude.push(chunk);
+      if (!FRAME.has(chunk.type)) break;
+    }
+    this.#hasBegun = true;
+  }
+
+  /** Hands out the whole answer, from its beginning to its end. */
+  async complete(emit: (chunk: UIMessageChunk) => void): Promise<AnswerResult & { error?: AnswerError }> {
+    for (const chunk of this.#prelude) emit(chunk);
+    let error: AnswerError | undefined;
+    let isStopped = false;
+    for (let chunk = await this.#read(); chunk !== undefined; chunk = await this.#read()) {
+      if (chunk.type === 'abort' && this.request.signal.aborted) isStopped = true;
+      else if (chunk.type === 'error' || chunk.type === 'abort') {
+        if (error !== undefined) continue;
+        error = this.#explain(chunk);
+        this.request.onFailure(error, this.candidate);
+        emit({ type: 'error', errorText: textOf(error) });
+        continue;
+      }
+      emit(chunk);
+    }
+    const parts = this.#message?.parts ?? [];
+    return {
+      parts,
+      text: parts.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n'),
+      status: error !== undefined ? 'failed' : isStopped ? 'stopped' : 'complete',
+      errorCode: error?.code ?? null,
+      provider: this.candidate.provider,
+      model: this.candidate.modelName,
+      inputTokens: this.#usage?.inputTokens ?? null,
+      outputTokens: this.#usage?.outputTokens ?? null,
+      ...(error !== undefined && { error }),
+    };
+  }
+
+  /** The next chunk; a provider that says nothing for too long is hung up on, which comes as a chunk as well. */
+  async #read(): Promise<UIMessageChunk | undefined> {
+    const { PROVIDER_FIRST_CHUNK_TIMEOUT_MS: first, PROVIDER_CHUNK_TIMEOUT_MS: further } =
+      this.request.settings;
+    const timer = setTimeout(() => this.#abort.abort(SILENCE), this.#hasBegun ? further : first);
+    try {
+      return (await this.#chunks.read()).value;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #explain(chunk: UIMessageChunk): AnswerError {
+    // An abort that no user has asked for is a time-out.
+    return this.request.explain(chunk.type === 'abort' ? SILENCE : this.#failure, this.#hasBegun);
+  }
+}
+
+const SILENCE = new DOMException('The provider fell silent.', 'TimeoutError');
+
+/** A stream that is asked for asynchronously, and whose failure is its last part: so what came before is not lost. */
+function endingInOrder(
+  open: () => Promise<ReadableStream<TextStreamPart<ToolSet>>>,
+): ReadableStream<TextStreamPart<ToolSet>> {
+  let reader: Reader<TextStreamPart<ToolSet>> | undefined;
+  return new ReadableStream({
+    async pull(controller) {
+      try {
+        const opened: Reader<TextStreamPart<ToolSet>> = reader ?? (await open()).getReader();
+        reader = opened;
+        const { value } = await opened.read();
+        if (value === undefined) controller.close();
+        else controller.enqueue(value);
+      } catch (error) {
+        controller.enqueue({ type: 'error', error });
+        controller.close();
+      }
+    },
+    async cancel(reason) {
+      await reader?.cancel(reason);
+    },
+  });
+}

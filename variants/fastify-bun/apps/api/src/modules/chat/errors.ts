@@ -1,0 +1,27 @@
+import createError from '@fastify/error';
+
+export const ChatNotFoundError = createError('CHAT_NOT_FOUND', 'There is no chat with this id.', 404);
+
+export const MessageNotFoundError = createError(
+  'MESSAGE_NOT_FOUND',
+  'There is no message with this id in this chat.',
+  404,
+);
+
+export const NoProviderKeyError = createError(
+  'NO_PROVIDER_KEY',
+  'The key of this chat was deleted. Choose another one: PATCH the chat with providerKeyId.',
+  409,
+);
+
+export const AnswerInProgressError = createError(
+  'ANSWER_IN_PROGRESS',
+  'The last message is still being answered. Wait for the answer, or stop it.',
+  409,
+);
+
+export const AnswerInterruptedError = createError(
+  'ANSWER_INTERRUPTED',
+  'The process that made this answer has ended. Send the message again.',
+  502,
+);
