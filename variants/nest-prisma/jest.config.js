@@ -6,6 +6,7 @@ export default {
   // Sources import each other by the names that they have when compiled.
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': ['$1.ts', '$1.js'] },
   transform: { '\\.ts$': '<rootDir>/test/support/transform.js' },
+  setupFiles: ['<rootDir>/test/support/preload.js'],
   globalSetup: '<rootDir>/test/support/global-setup.js',
   globalTeardown: '<rootDir>/test/support/global-teardown.js',
   testTimeout: 60_000,

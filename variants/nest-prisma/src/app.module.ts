@@ -1,9 +1,16 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { Logger } from 'pino';
+import { AnalyticsModule } from './analytics/analytics.module.js';
+import { AuditLogModule } from './audit-log/audit-log.module.js';
+import { AuthModule } from './auth/auth.module.js';
 import { CommonModule } from './common/common.module.js';
 import type { Config } from './config/config.js';
+import { CustomersModule } from './customers/customers.module.js';
 import { DatabaseModule } from './database/database.module.js';
 import { HealthModule } from './health/health.module.js';
+import { MembersModule } from './members/members.module.js';
+import { OrganizationsModule } from './organizations/organizations.module.js';
+import { TrackingsModule } from './trackings/trackings.module.js';
 
 @Module({})
 export class AppModule {
@@ -11,9 +18,17 @@ export class AppModule {
     return {
       module: AppModule,
       imports: [
+        // Its rate limit by address comes before authentication.
         CommonModule.forRoot(config, logger),
         DatabaseModule.forRoot(config),
+        AuditLogModule,
+        AuthModule,
         HealthModule.forRoot(config),
+        OrganizationsModule,
+        MembersModule,
+        CustomersModule,
+        TrackingsModule,
+        AnalyticsModule,
       ],
     };
   }

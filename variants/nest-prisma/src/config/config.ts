@@ -4,6 +4,14 @@ import { databaseSettings, migrationSettings, serviceSettings } from './settings
 
 export { configOrExit } from './load-config.js';
 
+/** 32 bytes in hexadecimal, several with commas between; `dev_` marks one that production refuses. */
+const keys = z
+  .string()
+  .transform((text) => text.split(',').map((key) => key.trim()))
+  .pipe(
+    z.array(z.string().regex(/^(dev_)?[0-9a-f]{64}$/, 'must be 64 hexadecimal digits: openssl rand -hex 32')),
+  );
+
 const schema = z
   .object({
     ...serviceSettings,
@@ -18,6 +26,24 @@ const schema = z
       .default(serviceSettings.OTEL_SERVICE_NAME.parse(undefined))
       .describe('begins the names of keys, so that services can share a Valkey'),
   })
+  .extend({
+    FIREBASE_PROJECT_ID: z.string().min(1).describe('the Firebase project whose ID tokens are taken'),
+    FIREBASE_AUTH_EMULATOR_HOST: z
+      .string()
+      .optional()
+      .describe('host:port of an issuer of unsigned tokens, for development and tests'),
+    AUTH_CACHE_SECONDS: z.coerce.number().int().min(0).max(300).default(30),
+    SERVICE_TOKEN_KEYS: keys.default([]).describe('keys that other services sign their tokens with'),
+    SERVICE_TOKEN_AUDIENCE: z.string().min(1).default(serviceSettings.OTEL_SERVICE_NAME.parse(undefined)),
+  })
+  .refine(
+    ({ NODE_ENV, FIREBASE_AUTH_EMULATOR_HOST }) =>
+      NODE_ENV !== 'production' || FIREBASE_AUTH_EMULATOR_HOST === undefined,
+    {
+      path: ['FIREBASE_AUTH_EMULATOR_HOST'],
+      message: 'cannot be set in production: its tokens are not signed',
+    },
+  )
   .refine(({ NODE_ENV, RATE_LIMIT_ENABLED }) => NODE_ENV !== 'production' || RATE_LIMIT_ENABLED, {
     path: ['RATE_LIMIT_ENABLED'],
     message: 'cannot be false in production',
@@ -35,6 +61,8 @@ const migrationSchema = z.object({
 export const PLACEHOLDERS = {
   DATABASE_URL: 'postgresql://nobody@localhost/none',
   REDIS_URL: 'redis://localhost',
+  FIREBASE_PROJECT_ID: 'none',
+  FIREBASE_AUTH_EMULATOR_HOST: 'localhost:1',
 };
 
 /** The running service's settings; `.env.example` documents each. */

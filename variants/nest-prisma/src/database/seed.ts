@@ -4,7 +4,8 @@ import type { Database } from './database.js';
 export const SAMPLE = {
   organizationId: '01990000-0000-7000-8000-000000000001',
   userId: '01990000-0000-7000-8000-000000000002',
-  firebaseUid: 'ada',
+  /** As scripts/services/firebase names her. */
+  firebaseUid: 'local:ada@example.com',
   email: 'ada@example.com',
 } as const;
 
