@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '[[ test_api ]]';
 import { DecryptionError, Encryption, parseKeyRing } from '../../src/[[ "shared/lib" if variant == "fastify-bun" else "common/crypto" ]]/encryption.js';
 
@@ -23,7 +22,7 @@ function flipBit(bytes: Buffer): Buffer {
 
 describe('encrypted secrets', () => {
   it('come back as they were, whatever they hold', () => {
-    for (const secret of [SECRET, '', 'ключ 🔑', randomBytes(5_000).toString('base64')]) {
+    for (const secret of [SECRET, '', 'ключ 🔑', 'x'.repeat(5_000)]) {
       expect(encryption.decrypt(encryption.encrypt(secret, place), place)).toBe(secret);
     }
   });
@@ -73,7 +72,8 @@ describe('encrypted secrets', () => {
   it('do not decrypt under the id of another key', () => {
     const both = new Encryption(parseKeyRing(`${NEW},${OLD}`));
     const [, newId] = both.currentPrefix.split('.');
-    const message = encryption.encrypt(SECRET, place).split('.').with(1, newId ?? '').join('.');
+    const [version, , ...rest] = encryption.encrypt(SECRET, place).split('.');
+    const message = [version, newId, ...rest].join('.');
     expect(() => both.decrypt(message, place)).toThrow(DecryptionError);
   });
 });
@@ -102,9 +102,10 @@ describe('a rotation', () => {
 });
 
 describe('a key ring', () => {
-  it.each(['', 'short', `${OLD},`, 'g'.repeat(64), OLD.slice(1)])('is not %j, and the error repeats no key', (text) => {
+  it.each(['', 'short', `${OLD},`, 'g'.repeat(64), OLD.slice(1)])('is not %j', (text) => {
     const parse = () => parseKeyRing(text);
     expect(parse).toThrow(/openssl rand -hex 32/);
+    // Nor does the error repeat it.
     expect(parse).not.toThrow(OLD.slice(1));
   });
 
