@@ -103,7 +103,7 @@ export class TenantDatabase {
   }
 
   async #transactionOnce<Result>(tenant: TenantContext, work: () => PromiseLike<Result>): Promise<Result> {
-    const afterCommit = new Set<() => void>();
+    const afterCommit: Transaction['afterCommit'] = new Set();
     const result = await withClient(this.pool, async (client) => {
       // Neither awaited nor sent at once: these travel with the first statement of `work`. If they fail, so does that.
       const { stream } = client.connection;
@@ -140,8 +140,13 @@ export class TenantDatabase {
 
 /** Runs a transaction again that PostgreSQL ended for the sake of another: a deadlock, a serialization failure. */
 async function retried<Result>(transaction: () => Promise<Result>): Promise<Result> {
+  try {
+    return await transaction(); // nearly always enough, and without what watching over attempts costs
+  } catch (error) {
+    if (!isRetryable(error)) throw error;
+  }
   return pRetry(transaction, {
-    retries: 4,
+    retries: 3,
     minTimeout: 10,
     maxTimeout: 200,
     randomize: true,

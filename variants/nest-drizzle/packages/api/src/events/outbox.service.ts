@@ -2,6 +2,7 @@ import { outbox, RelayDatabase } from '@app/database';
 import { type Envelope, type EventContract, subjectOf } from '@app/shared';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { context, propagation } from '@opentelemetry/api';
+import { sql } from 'drizzle-orm';
 import { v7 as uuidv7 } from 'uuid';
 import type { z } from 'zod';
 import { CONFIG } from '../common/config/config.module.js';
@@ -18,13 +19,18 @@ const GATHER_MS = 5;
 @Injectable()
 export class OutboxService {
   private readonly logger = new Logger(OutboxService.name);
+  private readonly insert;
   private waking: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly db: DatabaseService,
     private readonly relays: RelayDatabase,
     @Inject(CONFIG) private readonly config: Config,
-  ) {}
+  ) {
+    const [tenantId, id] = [sql.placeholder('tenantId'), sql.placeholder('id')];
+    const [subject, event] = [sql.placeholder('subject'), sql.placeholder('event')];
+    this.insert = db.insert(outbox).values({ tenantId, id, subject, event }).prepare('outbox_insert');
+  }
 
   /**
    * Call it inside `DatabaseService.transaction()`.
@@ -53,7 +59,7 @@ export class OutboxService {
       ...carrier,
       data: contract.data.parse(data),
     };
-    await this.db.insert(outbox).values({ tenantId, id, subject: subjectOf(contract, tenantId), event });
+    await this.insert.execute({ tenantId, id, subject: subjectOf(contract, tenantId), event });
     this.db.afterCommit(this.wakeSoon);
   }
 
