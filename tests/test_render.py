@@ -139,7 +139,8 @@ def test_no_file_is_empty_and_each_ends_in_one_newline(combination: tuple[Path, 
     for path in files(combination[0]):
         text = path.read_text()
         assert text.strip(), path
-        assert text.endswith("\n"), path
+        # drizzle-kit's snapshots are as it writes them.
+        assert text.endswith("\n") or "migrations/meta/" in path.as_posix(), path
         assert not text.endswith("\n\n"), path
         assert "\r" not in text, path
 
