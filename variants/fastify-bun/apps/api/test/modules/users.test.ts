@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'bun:test';
 import { createDatabase, type TestDatabase } from '../support/database.js';
+import { gateways, startChat } from '../support/providers.js';
 import { startService, type TestService } from '../support/service.js';
+import { startUpstream } from '../support/upstream.js';
 import { PASSWORD, signUp } from '../support/users.js';
 
 let database: TestDatabase;
@@ -54,6 +56,37 @@ describe('the own account', () => {
   it('is nobody’s without a log-in', async () => {
     for (const method of ['GET', 'DELETE'])
       expect((await service.request(method, '/users/me')).status).toBe(401);
+  });
+});
+
+describe('the export', () => {
+  it('holds everything of the user, nothing of others, and no secret', async () => {
+    const upstream = startUpstream();
+    const chatting = await startService(database, gateways(upstream));
+    try {
+      const [ada, eve] = [await signUp(chatting), await signUp(chatting)];
+      await chatting.post('/api/auth/api-key/create', { name: 'backup' }, ada.auth);
+      for (const user of [ada, eve]) {
+        const chat = await startChat(chatting, upstream, user);
+        await chatting.post(`/chats/${chat.id}/messages`, { content: `I am ${user.email}` }, user.auth);
+      }
+      const { status, body, headers } = await chatting.get('/users/me/export', ada.auth);
+      expect(status).toBe(200);
+      expect(headers.get('content-disposition')).toContain('attachment');
+      expect(body.user.email).toBe(ada.email);
+      const counts = [body.sessions, body.apiKeys, body.providerKeys, body.chats, body.messages].map(
+        ({ length }) => length,
+      );
+      expect(counts).toEqual([1, 1, 1, 1, 2]);
+      const text = JSON.stringify(body);
+      expect(text).toContain(`I am ${ada.email}`);
+      expect(text).not.toContain(eve.email);
+      for (const secret of ['canary', '"v1.', 'argon2', '"secret"', '"token"', '"key"'])
+        expect(text).not.toContain(secret);
+    } finally {
+      await chatting.stop();
+      await upstream.stop();
+    }
   });
 });
 

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { callerOf } from '../../shared/lib/http/caller.js';
-import { UpdateUser, User } from './schema.js';
+import { UpdateUser, User, UserExport } from './schema.js';
 import type { UsersService } from './service.js';
 
 const tags = ['users'];
@@ -21,6 +21,18 @@ export const usersRoutes: FastifyPluginAsyncZod<{ readonly service: UsersService
       schema: { tags, body: UpdateUser, response: { 200: User } },
     },
     (request) => service.update(callerOf(request), request.body),
+  );
+
+  app.get(
+    '/me/export',
+    {
+      config: { needsSession: true, problems: [404] },
+      schema: { tags, description: 'Everything that is kept of the user.', response: { 200: UserExport } },
+    },
+    async (request, reply) => {
+      reply.header('content-disposition', 'attachment; filename="export.json"');
+      return service.export(callerOf(request));
+    },
   );
 
   app.delete(

@@ -1,1 +1,1 @@
-export { UpdateUser, User } from '@app/shared';
+export { UpdateUser, User, UserExport } from '@app/shared';

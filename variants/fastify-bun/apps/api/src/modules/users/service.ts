@@ -1,3 +1,4 @@
+import type { UserExport } from '@app/shared';
 import { UserNotFoundError } from './errors.js';
 import type { UsersRepository } from './repository.js';
 import type { UserRow } from './types.js';
@@ -14,6 +15,15 @@ export function createUsersService(repository: UsersRepository) {
     /** @throws UserNotFoundError */
     async update(id: string, changes: { readonly name: string }): Promise<UserRow> {
       return (await repository.update(id, changes)) ?? missing();
+    },
+
+    /**
+     * Everything that is kept of the user; the answer's schema leaves secrets out.
+     *
+     * @throws UserNotFoundError
+     */
+    async export(id: string): Promise<UserExport> {
+      return { exportedAt: new Date(), ...((await repository.collect(id)) ?? missing()) };
     },
 
     /**
