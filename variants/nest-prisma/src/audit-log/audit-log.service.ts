@@ -34,3 +34,10 @@ export class AuditLog {
     return keyset.page(lines, AuditLogEntry.of);
   }
 }
+
+/** The members that a wish names; those that were left out of a DTO are there as undefined. */
+export function membersOf(wish: object): string[] {
+  return Object.entries(wish)
+    .filter(([, value]) => value !== undefined)
+    .map(([name]) => name);
+}

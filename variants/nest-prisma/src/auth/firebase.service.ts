@@ -35,9 +35,12 @@ export class FirebaseService implements OnApplicationShutdown {
   private readonly auth: Auth;
 
   constructor(@Inject(CONFIG) config: Config) {
-    const credential = config.FIREBASE_AUTH_EMULATOR_HOST === undefined ? applicationDefault() : undefined;
-    // Named, since an application of tests has several in a process.
-    this.app = initializeApp({ projectId: config.FIREBASE_PROJECT_ID, credential }, crypto.randomUUID());
+    const options = {
+      projectId: config.FIREBASE_PROJECT_ID,
+      ...(config.FIREBASE_AUTH_EMULATOR_HOST === undefined && { credential: applicationDefault() }),
+    };
+    // Named, since the tests have several in a process.
+    this.app = initializeApp(options, crypto.randomUUID());
     this.auth = getAuth(this.app);
   }
 

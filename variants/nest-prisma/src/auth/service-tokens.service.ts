@@ -56,7 +56,8 @@ export class ServiceTokensService {
     const result = claims.safeParse(await this.payload(token));
     if (!result.success) throw new UnauthorizedError('the service token has other claims than it should');
     const { iss, organization_id: organizationId, exp, iat } = result.data;
-    if (iat > Date.now() / 1_000 + CLOCK_SKEW_S) throw new UnauthorizedError('the service token is from the future');
+    if (iat > Date.now() / 1_000 + CLOCK_SKEW_S)
+      throw new UnauthorizedError('the service token is from the future');
     return { service: iss, organizationId, expiresAt: exp * 1_000 };
   }
 

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { AuditLog } from '../audit-log/audit-log.service.js';
+import { AuditLog, membersOf } from '../audit-log/audit-log.service.js';
 import { violatedConstraint } from '../common/errors/sql-state.js';
 import { VersionConflictError } from '../common/errors/version-conflict.error.js';
 import { Keyset, type Page } from '../common/pagination/keyset.js';
-import { listFilter } from '../common/pagination/list.query.js';
+import { containing, listFilter } from '../common/pagination/list.query.js';
 import { Database } from '../database/database.js';
 import type { Customer } from '../generated/prisma/client.js';
 import { TrackingNameTakenError } from '../trackings/trackings.errors.js';
@@ -63,7 +63,7 @@ export class CustomersService {
         data: { ...normalize(wish), version: { increment: 1 } },
       });
       if (customer === undefined) throw await this.whyNotAt(id, version);
-      await this.audit.record('customer.updated', id, { members: Object.keys(wish) });
+      await this.audit.record('customer.updated', id, { members: membersOf(wish) });
       return customer;
     });
   }
@@ -137,6 +137,5 @@ function normalize<Wish extends { readonly email?: string }>(wish: Wish): Wish {
 }
 
 function matches(search: string) {
-  const contains = { contains: search, mode: 'insensitive' } as const;
-  return { OR: [{ name: contains }, { email: contains }] };
+  return { OR: [{ name: containing(search) }, { email: containing(search) }] };
 }

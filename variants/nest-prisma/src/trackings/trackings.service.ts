@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { AuditLog } from '../audit-log/audit-log.service.js';
+import { AuditLog, membersOf } from '../audit-log/audit-log.service.js';
 import { violatedConstraint } from '../common/errors/sql-state.js';
 import { VersionConflictError } from '../common/errors/version-conflict.error.js';
 import { Keyset, type Page } from '../common/pagination/keyset.js';
-import { listFilter } from '../common/pagination/list.query.js';
+import { containing, listFilter } from '../common/pagination/list.query.js';
 import { CustomerNotFoundError } from '../customers/customers.errors.js';
 import { Database } from '../database/database.js';
 import { Prisma, type Tracking } from '../generated/prisma/client.js';
@@ -48,7 +48,7 @@ export class TrackingsService {
         customerId,
         kind,
         status,
-        ...(search !== undefined && { name: { contains: search, mode: 'insensitive' } }),
+        ...(search !== undefined && { name: containing(search) }),
         AND: [keyset.after(cursor)],
       },
       ...keyset.arguments,
@@ -68,7 +68,7 @@ export class TrackingsService {
         data: { ...wish, version: { increment: 1 } },
       });
       if (tracking === undefined) throw await this.whyNotAt(id, version);
-      await this.audit.record('tracking.updated', id, { members: Object.keys(wish) });
+      await this.audit.record('tracking.updated', id, { members: membersOf(wish) });
       return tracking;
     });
   }

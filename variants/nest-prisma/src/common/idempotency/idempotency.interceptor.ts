@@ -2,8 +2,8 @@ import { type CallHandler, type ExecutionContext, Injectable, type NestIntercept
 import type { Request, Response } from 'express';
 import { from, lastValueFrom, type Observable } from 'rxjs';
 import { Database } from '../../database/database.js';
+import { Prisma } from '../../generated/prisma/client.js';
 import { DomainError, type Json } from '../errors/domain-error.js';
-import { violatedConstraint } from '../errors/sql-state.js';
 import { fingerprint } from './fingerprint.js';
 import { IDEMPOTENCY_KEY_PATTERN, readIdempotencyKey } from './idempotency-key.js';
 
@@ -41,14 +41,8 @@ export class IdempotencyInterceptor implements NestInterceptor {
       path: request.originalUrl,
       body: (request.body ?? null) as Json,
     });
-    const run = () => this.run(key, print, () => lastValueFrom(next.handle()), http.getResponse<Response>());
-    return from(
-      run().catch((error: unknown) => {
-        // The same key at the same moment: one was first, and this one answers like it.
-        if (violatedConstraint(error) === 'idempotency_keys_pkey') return run();
-        throw error;
-      }),
-    );
+    const handle = () => lastValueFrom(next.handle());
+    return from(this.run(key, print, handle, http.getResponse<Response>()));
   }
 
   private run(
@@ -58,6 +52,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
     response: Response,
   ): Promise<unknown> {
     return this.database.transaction(async (client) => {
+      await this.waitForOthers(key);
       const known = await client.idempotencyKey.findFirst({ where: { key } });
       if (known !== null) {
         if (!print.equals(known.fingerprint)) {
@@ -79,6 +74,14 @@ export class IdempotencyInterceptor implements NestInterceptor {
       });
       return answer;
     });
+  }
+
+  /** Of requests with the same key at the same moment one is first, and the others answer like it. */
+  private async waitForOthers(key: string): Promise<void> {
+    await this.database.sql(
+      (organizationId) =>
+        Prisma.sql`SELECT pg_advisory_xact_lock(hashtextextended(${organizationId} || ${key}, 0))::text`,
+    );
   }
 
   /** Whoever adds keys takes old ones away, a few at a time. */

@@ -51,3 +51,8 @@ export function listFilter({
     ...(deleted && { deletedAt: { not: null } }),
   };
 }
+
+/** Text that has this in it, in whatever case. Prisma leaves the wildcards of LIKE as they are. */
+export function containing(search: string) {
+  return { contains: search.replace(/[\\%_]/g, '\\$&'), mode: 'insensitive' as const };
+}
