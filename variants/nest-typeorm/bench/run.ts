@@ -11,22 +11,15 @@
  * Two processes make the load, on the machine that also runs the service and PostgreSQL, so the absolute figures are
  * those of a machine that does all three. Writes bench/results.json and bench/throughput.svg.
  */
-import { type ChildProcess, execFile, fork } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
-import { cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import pg from 'pg';
+import { here, type Load, load, machine, median, rate, readQuick, round, say, serve } from './harness.ts';
 import { plot } from './plot.ts';
 
-const [option, ...rest] = process.argv.slice(2);
-if (rest.length > 0 || (option !== undefined && option !== '--quick')) {
-  process.stderr.write('usage: npm run bench [-- --quick]\n');
-  process.exit(2);
-}
-const QUICK = option === '--quick';
+const QUICK = readQuick();
 const CONNECTIONS = 64;
 const POOL = '20';
 const WARM_UP_SECONDS = QUICK ? 2 : 8;
@@ -36,86 +29,22 @@ const HOLD_SECONDS = QUICK ? 5 : 60;
 const CURVE_SECONDS = QUICK ? 1 : 4;
 const CURVE = QUICK ? [1, 8, 64] : [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
-interface Load {
-  readonly answers: number;
-  readonly failures: number;
-  readonly seconds: number;
-  readonly p50: number;
-  readonly p99: number;
-}
-
-const here = (file: string) => fileURLToPath(new URL(file, import.meta.url));
-const say = (text: string) => process.stdout.write(`${text}\n`);
-const round = (value: number, digits = 0) => Number(value.toFixed(digits));
-
-/** Starts a server of this folder, and resolves when it listens. */
-async function serve(file: string, env: Record<string, string>) {
-  const child: ChildProcess = fork(here(file), {
-    execArgv: file === './bare.ts' ? [] : ['--expose-gc', '--import', here('../dist/instrumentation.js')],
-    env: {
-      ...process.env,
-      NODE_ENV: 'test',
-      LOG_LEVEL: 'warn',
-      RATE_LIMIT_ENABLED: 'false',
-      DATABASE_POOL_MAX: POOL,
-      SHUTDOWN_DRAIN_MS: '0',
-      ...env,
-    },
-  });
-  const url = await new Promise<string>((resolve, reject) => {
-    child.once('message', (message) => resolve((message as { url: string }).url));
-    child.once('exit', (code) => reject(new Error(`${file} ended with ${code}`)));
-  });
-  child.removeAllListeners('exit');
-  return {
-    url,
-    async stop() {
-      const ended = once(child, 'exit');
-      child.kill('SIGTERM');
-      await ended;
-    },
-  };
-}
-
-/** Loads a URL from two processes. A failed request makes the figures worthless, so it ends the run. */
-async function load(url: string, method: string, connections: number, seconds: number): Promise<Load> {
-  const shares = connections === 1 ? [1] : [Math.ceil(connections / 2), Math.floor(connections / 2)];
-  const parts = await Promise.all(
-    shares.map(async (share) => {
-      const { stdout } = await promisify(execFile)(process.execPath, [
-        here('./load.ts'),
-        url,
-        method,
-        String(share),
-        String(seconds),
-      ]);
-      return JSON.parse(stdout) as Load;
-    }),
-  );
-  const sum = (pick: (part: Load) => number) => parts.reduce((total, part) => total + pick(part), 0);
-  const total: Load = {
-    answers: sum(({ answers }) => answers),
-    failures: sum(({ failures }) => failures),
-    seconds: Math.max(...parts.map(({ seconds }) => seconds)),
-    p50: Math.max(...parts.map(({ p50 }) => p50)),
-    p99: Math.max(...parts.map(({ p99 }) => p99)),
-  };
-  if (total.failures > 0)
-    throw new Error(`${total.failures} of ${total.answers + total.failures} requests to ${url} failed`);
-  return total;
-}
-
-const rate = ({ answers, seconds }: Load) => answers / seconds;
-const median = (values: number[]) =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+const INSTRUMENTED = ['--expose-gc', '--import', here('../dist/instrumentation.js')];
 
 const owner = new pg.Client(process.env.MIGRATION_DATABASE_URL ?? process.env.DATABASE_URL);
 await owner.connect();
 const { rows: versions } = await owner.query('SHOW server_version');
 await promisify(execFile)(process.execPath, [here('../dist/database/cli.js'), 'migrate']);
 
-const grouped = await serve('./service.ts', {});
-const plain = await serve('./service.ts', { PURCHASE_GROUP_MAX: '1' });
+const grouped = await serve('./service.ts', { DATABASE_POOL_MAX: POOL }, INSTRUMENTED);
+const plain = await serve('./service.ts', { DATABASE_POOL_MAX: POOL, PURCHASE_GROUP_MAX: '1' }, INSTRUMENTED);
+
+/** What a purchase asks for. */
+const purchase = {
+  method: 'POST' as const,
+  headers: { 'content-type': 'application/json' },
+  body: JSON.stringify({ quantity: 1, buyer: { name: 'Ada Lovelace', email: 'ada@example.com' } }),
+};
 
 /** An event of a million seats, so that none of the loads below sells it out. */
 async function createEvent(): Promise<string> {
@@ -141,7 +70,12 @@ async function sell(
   id?: string,
 ): Promise<Load> {
   id ??= await createEvent();
-  const result = await load(`${service.url}/events/${id}/tickets/purchase`, 'POST', connections, seconds);
+  const result = await load({
+    ...purchase,
+    url: `${service.url}/events/${id}/tickets/purchase`,
+    connections,
+    duration: seconds,
+  });
   const { rows } = await owner.query(
     'SELECT sold, (SELECT count(*)::int FROM tickets WHERE event_id = $1) AS tickets FROM events WHERE id = $1',
     [id],
@@ -156,7 +90,8 @@ async function sell(
   return result;
 }
 
-const noop = (seconds: number) => load(`${grouped.url}/noop`, 'POST', CONNECTIONS, seconds);
+const noop = (seconds: number) =>
+  load({ ...purchase, url: `${grouped.url}/noop`, connections: CONNECTIONS, duration: seconds });
 
 say(`warming up for ${WARM_UP_SECONDS} s each ...`);
 const readId = await createEvent();
@@ -164,12 +99,12 @@ const sample = await fetch(`${grouped.url}/events/${readId}`);
 const sampleBody = await sample.text();
 const own = new Set(['date', 'connection', 'keep-alive', 'content-length']);
 const headers = Object.fromEntries([...sample.headers].filter(([name]) => !own.has(name)));
-const bare = await serve('./bare.ts', { HEADERS: JSON.stringify(headers) });
+const bare = await serve('./bare.ts', { DATABASE_POOL_MAX: POOL, HEADERS: JSON.stringify(headers) });
 if ((await (await fetch(`${bare.url}/events/${readId}`)).text()) !== sampleBody) {
   throw new Error('the bare server does not send the same bytes');
 }
 const read = (server: { url: string }, seconds: number) =>
-  load(`${server.url}/events/${readId}`, 'GET', CONNECTIONS, seconds);
+  load({ url: `${server.url}/events/${readId}`, connections: CONNECTIONS, duration: seconds });
 await noop(WARM_UP_SECONDS);
 await sell(grouped, CONNECTIONS, WARM_UP_SECONDS);
 await sell(plain, CONNECTIONS, WARM_UP_SECONDS);
@@ -243,7 +178,7 @@ const heldPerSecond = await samples;
 const sixth = Math.ceil(heldPerSecond.length / 6);
 const mean = (values: number[]) => values.reduce((total, value) => total + value, 0) / values.length;
 const results = {
-  machine: `${cpus().length} cores (${cpus()[0]?.model.trim()}), Node ${process.versions.node}, PostgreSQL ${versions[0].server_version}`,
+  machine: machine(versions[0].server_version),
   connections: CONNECTIONS,
   perSecond: {
     noop: per('noop'),
