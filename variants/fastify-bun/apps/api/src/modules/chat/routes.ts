@@ -39,7 +39,7 @@ export const chatRoutes: FastifyPluginAsyncZod<ChatRoutesOptions> = async (
   { service, answerTimeoutMs },
 ) => {
   app.post(
-    '/',
+    '',
     { config: { problems: [404] }, schema: { tags, body: CreateChat, response: { 201: Chat } } },
     async (request, reply) => {
       const chat = await service.create(callerOf(request), request.body);
@@ -47,7 +47,7 @@ export const chatRoutes: FastifyPluginAsyncZod<ChatRoutesOptions> = async (
     },
   );
 
-  app.get('/', { schema: { tags, querystring: ListChats, response: { 200: page(Chat) } } }, (request) =>
+  app.get('', { schema: { tags, querystring: ListChats, response: { 200: page(Chat) } } }, (request) =>
     service.list(callerOf(request), request.query),
   );
 

@@ -21,7 +21,7 @@ export const providersRoutes: FastifyPluginAsyncZod<{ readonly service: Provider
   { service },
 ) => {
   app.post(
-    '/',
+    '',
     {
       config: { needsSession: true, problems: [409, 422] },
       schema: { tags, body: CreateProviderKey, response: { 201: ProviderKey } },
@@ -33,7 +33,7 @@ export const providersRoutes: FastifyPluginAsyncZod<{ readonly service: Provider
   );
 
   app.get(
-    '/',
+    '',
     { schema: { tags, response: { 200: z.object({ data: z.array(ProviderKey) }) } } },
     async (request) => ({ data: await service.list(callerOf(request)) }),
   );

@@ -2,6 +2,7 @@ import swagger, { type SwaggerTransform } from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import fp from 'fastify-plugin';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import type { OpenAPIV3_1 } from 'openapi-types';
 import manifest from '../../../../../package.json' with { type: 'json' };
 import { PROBLEMS } from '../lib/errors/problem-catalog.js';
 
@@ -29,7 +30,7 @@ export const docsPlugin = fp(
         },
       },
       transform,
-      transformObject: jsonSchemaTransformObject,
+      transformObject: (input) => withoutUnused(jsonSchemaTransformObject(input) as OpenAPIV3_1.Document),
     });
     await app.register(async (docs) => {
       docs.addHook('onRoute', (route) => {
@@ -67,6 +68,14 @@ const transform: SwaggerTransform = (input) => {
     },
   };
 };
+
+/** Zod describes every schema twice, as input and as output: what no operation names goes. */
+function withoutUnused(document: OpenAPIV3_1.Document): OpenAPIV3_1.Document {
+  const { schemas = {}, ...components } = document.components ?? {};
+  const text = JSON.stringify(document);
+  const used = Object.entries(schemas).filter(([name]) => text.includes(`"#/components/schemas/${name}"`));
+  return { ...document, components: { ...components, schemas: Object.fromEntries(used) } };
+}
 
 function problemResponse(status: number) {
   const codes = Object.entries(PROBLEMS).filter(([, problem]) => problem.status === status);
