@@ -5,6 +5,7 @@ import { AccessGuard, ScopeInterceptor } from './access.guard.js';
 import { AuthService } from './auth.service.js';
 import { FirebaseService } from './firebase.service.js';
 import { MeController } from './me.controller.js';
+import { PrincipalLimitGuard } from './principal-limit.guard.js';
 import { ServiceTokensService } from './service-tokens.service.js';
 import { UsersService } from './users.service.js';
 
@@ -18,6 +19,7 @@ import { UsersService } from './users.service.js';
     ServiceTokensService,
     UsersService,
     { provide: APP_GUARD, useClass: AccessGuard },
+    { provide: APP_GUARD, useClass: PrincipalLimitGuard },
     { provide: APP_INTERCEPTOR, useClass: ScopeInterceptor },
   ],
   exports: [AuthService],

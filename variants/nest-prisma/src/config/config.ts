@@ -4,6 +4,8 @@ import { databaseSettings, migrationSettings, serviceSettings } from './settings
 
 export { configOrExit } from './load-config.js';
 
+const limit = z.coerce.number().int().min(1).max(1_000_000);
+
 /** 32 bytes in hexadecimal, several with commas between; `dev_` marks one that production refuses. */
 const keys = z
   .string()
@@ -17,6 +19,8 @@ const schema = z
     ...serviceSettings,
     ...databaseSettings,
     DATABASE_TRANSACTION_TIMEOUT_MS: z.coerce.number().int().min(100).max(600_000).default(10_000),
+    RATE_LIMIT_USER_MAX: limit.default(300).describe('requests per user and window'),
+    RATE_LIMIT_ORGANIZATION_MAX: limit.default(3_000).describe('requests per organization and window'),
     REDIS_URL: z
       .url({ protocol: /^rediss?$/, error: 'must be a redis:// URL' })
       .describe('Valkey or Redis, e.g. redis://localhost:6379'),

@@ -25,15 +25,18 @@ export class RedisModule implements OnApplicationShutdown {
       providers: [
         {
           provide: REDIS,
-          useFactory: () => {
+          useFactory: async () => {
             const redis = new Redis(REDIS_URL, {
               keyPrefix: `${REDIS_PREFIX}:`,
               commandTimeout: COMMAND_TIMEOUT_MS,
               maxRetriesPerRequest: 1,
               enableOfflineQueue: false,
+              lazyConnect: true,
             });
             const logger = new Logger(RedisModule.name);
             redis.on('error', (error) => logger.warn({ err: error }, 'Valkey cannot be reached'));
+            // Where this fails, it goes on trying; the service starts without.
+            await redis.connect().catch(() => undefined);
             return redis;
           },
         },
