@@ -3,7 +3,7 @@ import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 
 const { name, description, version } = JSON.parse(
-  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('[% block manifest %]../package.json[% endblock %]', import.meta.url), 'utf8'),
 ) as { name: string; description: string; version: string };
 
 /** The OpenAPI 3.1 document of the service. */
