@@ -119,6 +119,13 @@ def test_json_files_parse(combination: tuple[Path, dict[str, object]]) -> None:
             json.loads(path.read_text())
 
 
+def test_the_openapi_document_is_written_as_the_service_writes_it(
+    combination: tuple[Path, dict[str, object]],
+) -> None:
+    text = (combination[0] / "openapi.json").read_text()
+    assert text == json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
+
+
 def test_yaml_files_parse(combination: tuple[Path, dict[str, object]]) -> None:
     for path in files(combination[0]):
         # A chart's templates are YAML only once Helm has rendered them.

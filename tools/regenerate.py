@@ -63,7 +63,7 @@ def openapi_template(texts: Mapping[Choice, str]) -> str:
     return (
         merged(_parsed(texts))
         .replace(_NAME, "[[ project_slug ]]")
-        .replace(json.dumps(_TEXT), "[[ description | tojson ]]")
+        .replace(json.dumps(_TEXT), "[[ description | to_json(ensure_ascii=False) ]]")
     )
 
 
