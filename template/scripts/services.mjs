@@ -298,10 +298,23 @@ runs that with the variables set, stops what it started, and exits with the comm
   --help        print this
 `;
 
+/**
+ * What is meant for this script, and the command after " -- ".
+ *
+ * @param {string[]} argv
+ * @returns {[string[], string[] | undefined]}
+ */
+function splitCommand(argv) {
+  const split = argv.indexOf('--');
+  // Bun keeps a `--` to itself that comes first. No option takes a value, so a command begins with the first word.
+  const word = process.versions.bun ? argv.findIndex((argument) => !argument.startsWith('-')) : -1;
+  if (word >= 0 && (split < 0 || word < split)) return [argv.slice(0, word), argv.slice(word)];
+  return split < 0 ? [argv, undefined] : [argv.slice(0, split), argv.slice(split + 1)];
+}
+
 /** @param {string[]} argv */
 function parseArguments(argv) {
-  const split = argv.indexOf('--');
-  const [own, command] = split < 0 ? [argv, undefined] : [argv.slice(0, split), argv.slice(split + 1)];
+  const [own, command] = splitCommand(argv);
   /** @type {import('node:util').ParseArgsOptionsConfig} */
   const options = {
     ephemeral: { type: 'boolean' },

@@ -44,6 +44,13 @@ def test_gives_a_command_a_database_and_hands_on_its_exit_code(app: Service) -> 
     assert (app.processes(), app.temporary()) == ({}, [])
 
 
+def test_takes_a_command_without_options_too_although_bun_keeps_its_first_dashes(app: Service) -> None:
+    result = app.run("--", "sh", "-c", "echo $DATABASE_URL; exit 4", "--", "more")
+    assert result.returncode == 4, result.stderr
+    assert result.stdout.startswith("postgres://ticket_shop_app:")
+    assert app.run("--nonsense").returncode == 2
+
+
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_leaves_no_server_however_it_ends(app: Service, by: signal.Signals) -> None:
     process, _ = app.serve("--ephemeral")
