@@ -165,14 +165,16 @@ const NAMES_MAX = 1_000;
 const names = new Map<string, string>();
 
 /**
- * Names a statement after its text, so that each connection parses and plans it once. Planning a statement under row-level
+ * Names a statement after its text, unless it has a name, so that each connection parses and plans it once. Planning a statement under row-level
  * security takes PostgreSQL longer than running it.
  */
 function named(config: QueryConfig): QueryConfig {
+  if (config.name !== undefined) return config;
   let name = names.get(config.text);
   if (name === undefined) {
     if (names.size >= NAMES_MAX) return config;
-    name = createHash('sha1').update(config.text).digest('base64url');
+    const [verb = ''] = config.text.trimStart().split(/\W/, 1);
+    name = `${verb.toLowerCase()}_${createHash('sha1').update(config.text).digest('base64url')}`;
     names.set(config.text, name);
   }
   return { ...config, name };

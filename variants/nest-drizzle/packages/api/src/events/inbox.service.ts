@@ -1,10 +1,10 @@
 import { TenantDatabase } from '@app/database';
 import { type Envelope, envelope } from '@app/shared';
 import { Injectable } from '@nestjs/common';
-import { context, propagation } from '@opentelemetry/api';
 import { sql } from 'drizzle-orm';
 import { DatabaseService } from '../common/database/database.service.js';
 import { postgresToDomainError } from '../common/errors/postgres-errors.js';
+import { inTraceOf } from '../common/telemetry/continued-trace.js';
 import { type EventHandler, OutageError } from './event-handler.js';
 
 /** Transactions at once. Few: requests need connections as well. */
@@ -96,7 +96,8 @@ export class InboxService {
     const ids = events.map(({ id }) => id);
     const handleEach = async (fresh: Set<string>) => {
       for (const event of events)
-        if (fresh.has(event.id)) await inItsTrace(event, () => handler.handle(event));
+        if (fresh.has(event.id))
+          await inTraceOf(event, `${handler.consumer} ${event.type}`, () => handler.handle(event));
       return fresh;
     };
     return this.tenants.run({ tenantId }, () => {
@@ -127,9 +128,4 @@ function parse(handler: EventHandler, message: unknown): Envelope | undefined {
   const data = contract.data.safeParse(event.data.data);
   if (!data.success) throw new UnusableEventError(`${type} breaks its contract: ${data.error.message}`);
   return { ...event.data, data: data.data };
-}
-
-/** The trace of whoever caused the event goes on in whatever handles it. */
-function inItsTrace<Result>(event: Envelope, work: () => Result): Result {
-  return context.with(propagation.extract(context.active(), event), work);
 }

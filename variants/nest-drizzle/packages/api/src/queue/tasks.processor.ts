@@ -2,8 +2,8 @@ import { TenantDatabase } from '@app/database';
 import { JOBS, type JobData } from '@app/shared';
 import { OnWorkerEvent, Processor, WorkerHost } from '@nestjs/bullmq';
 import { Logger } from '@nestjs/common';
-import { context, propagation, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import { type Job, UnrecoverableError } from 'bullmq';
+import { inTraceOf } from '../common/telemetry/continued-trace.js';
 import { ExportsService } from '../exports/exports.service.js';
 import { RemindersService } from '../reminders/reminders.service.js';
 import { TASKS_QUEUE } from './tasks.queue.js';
@@ -25,21 +25,10 @@ export class TasksProcessor extends WorkerHost {
   }
 
   async process(job: Job): Promise<void> {
-    const parent = propagation.extract(context.active(), job.data ?? {});
-    const span = trace
-      .getTracer('jobs')
-      .startSpan(`${TASKS_QUEUE} ${job.name}`, { kind: SpanKind.CONSUMER }, parent);
-    try {
-      await context.with(trace.setSpan(parent, span), async () => {
-        await this.run(job);
-        this.logger.log({ job: job.name, jobId: job.id, attempt: job.attemptsMade + 1 }, 'job done');
-      });
-    } catch (error) {
-      span.setStatus({ code: SpanStatusCode.ERROR });
-      throw error;
-    } finally {
-      span.end();
-    }
+    await inTraceOf(job.data ?? {}, `${TASKS_QUEUE} ${job.name}`, async () => {
+      await this.run(job);
+      this.logger.log({ job: job.name, jobId: job.id, attempt: job.attemptsMade + 1 }, 'job done');
+    });
   }
 
   @OnWorkerEvent('failed')
