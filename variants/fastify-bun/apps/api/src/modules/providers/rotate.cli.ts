@@ -1,18 +1,19 @@
 import { createDatabase, createPool } from '../../shared/db/client.js';
-import { configOrExit, readConfig } from '../../shared/lib/config/config.js';
+import { configOrExit, readRotationConfig } from '../../shared/lib/config/config.js';
 import { Encryption } from '../../shared/lib/encryption.js';
 import { createLogger } from '../../shared/lib/logging/logger.js';
-import { createModelFactory } from './models.js';
 import { createProvidersRepository } from './repository.js';
 import { createProvidersService } from './service.js';
 
 // `bun run keys:rotate`: after a new key was put first in ENCRYPTION_KEYS, and before the old one is dropped.
-const config = configOrExit(readConfig);
-const pool = createPool(config, `${config.OTEL_SERVICE_NAME}-rotate`);
+const config = configOrExit(readRotationConfig);
+const pool = createPool(config, 'keys:rotate');
 const service = createProvidersService({
   repository: createProvidersRepository(createDatabase(pool)),
   encryption: new Encryption(config.ENCRYPTION_KEYS),
-  openModel: createModelFactory(config),
+  openModel: () => {
+    throw new Error('a rotation calls no provider');
+  },
   allowedHosts: [],
   log: createLogger(config),
 });
