@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseKeyRing } from '../common/crypto/encryption.js';
 import { loadConfig } from './load-config.js';
 import { databaseSettings, migrationSettings, serviceSettings } from './settings.js';
 
@@ -13,6 +14,15 @@ const keys = z
   .pipe(
     z.array(z.string().regex(/^(dev_)?[0-9a-f]{64}$/, 'must be 64 hexadecimal digits: openssl rand -hex 32')),
   );
+
+const keyRing = z.string().transform((text, context) => {
+  try {
+    return parseKeyRing(text);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message });
+    return z.NEVER;
+  }
+});
 
 const schema = z
   .object({
@@ -38,6 +48,14 @@ const schema = z
       .describe('host:port of an issuer of unsigned tokens, for development and tests'),
     AUTH_CACHE_SECONDS: z.coerce.number().int().min(0).max(300).default(30),
     SERVICE_TOKEN_KEYS: keys.default([]).describe('keys that other services sign their tokens with'),
+    ENCRYPTION_KEYS: keyRing.describe('the keys that tokens of Google are stored under'),
+    GOOGLE_CLIENT_ID: z.string().min(1).optional().describe('the OAuth client of this service at Google'),
+    GOOGLE_CLIENT_SECRET: z.string().min(1).optional(),
+    GOOGLE_REDIRECT_URI: z
+      .url()
+      .optional()
+      .describe('where Google sends users back to: a page of the front end'),
+    GOOGLE_BASE_URL: z.url().optional().describe("stands in for all of Google's hosts, in tests"),
     SERVICE_TOKEN_AUDIENCE: z.string().min(1).default(serviceSettings.OTEL_SERVICE_NAME.parse(undefined)),
   })
   .refine(
@@ -46,6 +64,19 @@ const schema = z
     {
       path: ['FIREBASE_AUTH_EMULATOR_HOST'],
       message: 'cannot be set in production: its tokens are not signed',
+    },
+  )
+  .refine(({ NODE_ENV, GOOGLE_BASE_URL }) => NODE_ENV !== 'production' || GOOGLE_BASE_URL === undefined, {
+    path: ['GOOGLE_BASE_URL'],
+    message: 'cannot be set in production',
+  })
+  .refine(
+    (config) =>
+      new Set([config.GOOGLE_CLIENT_ID, config.GOOGLE_CLIENT_SECRET, config.GOOGLE_REDIRECT_URI].map(Boolean))
+        .size === 1,
+    {
+      path: ['GOOGLE_CLIENT_ID'],
+      message: 'needs GOOGLE_CLIENT_SECRET and GOOGLE_REDIRECT_URI beside it, and they need it',
     },
   )
   .refine(({ NODE_ENV, RATE_LIMIT_ENABLED }) => NODE_ENV !== 'production' || RATE_LIMIT_ENABLED, {
@@ -65,6 +96,7 @@ const migrationSchema = z.object({
 export const PLACEHOLDERS = {
   DATABASE_URL: 'postgresql://nobody@localhost/none',
   REDIS_URL: 'redis://localhost',
+  ENCRYPTION_KEYS: '0'.repeat(64),
   FIREBASE_PROJECT_ID: 'none',
   FIREBASE_AUTH_EMULATOR_HOST: 'localhost:1',
 };
