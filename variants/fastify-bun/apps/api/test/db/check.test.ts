@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'bun:test';
+import { pgTable, uuid } from 'drizzle-orm/pg-core';
 import { findUserFaults } from '../../src/shared/db/check.js';
+import { findDrift } from '../../src/shared/db/drift.js';
 import { migrate } from '../../src/shared/db/migrate.js';
+import * as schema from '../../src/shared/db/schema/index.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 
 let database: TestDatabase;
@@ -56,6 +59,17 @@ describe('every table is tied to its users', () => {
     ],
   ])('a table with %s is found', async (_, sql, fault) => {
     expect((await faultsWith(sql)).join('\n')).toMatch(fault);
+  });
+});
+
+describe('the schema', () => {
+  it('is what the migrations make', async () => {
+    expect(await findDrift()).toEqual([]);
+  });
+
+  it('that has more than the migrations is found', async () => {
+    const extra = pgTable('extra', { id: uuid('id').primaryKey() });
+    expect((await findDrift({ ...schema, extra })).join()).toContain('CREATE TABLE "extra"');
   });
 });
 

@@ -40,13 +40,20 @@ async function reset(): Promise<void> {
   await runSeed();
 }
 
-/** Fails where a table is not tied to its users. */
+/** Fails where the schema in the code is not what the migrations make, or a table is not tied to its users. */
 async function check(): Promise<void> {
+  // Here alone, since production has no drizzle-kit.
+  const { findDrift } = await import('./drift.js');
+  const drift = await findDrift();
+  if (drift.length > 0) {
+    const missing = drift.map((statement) => `  ${statement}`).join('\n');
+    throw new Error(`the schema has what no migration makes; run \`bun run db:generate\`:\n${missing}`);
+  }
   await runMigrations();
   const faults = await asOwner(findUserFaults);
   if (faults.length > 0)
     throw new Error(`rows are not tied to users:\n${faults.map((fault) => `  ${fault}`).join('\n')}`);
-  say('every table is tied to its users');
+  say('the migrations make the schema, and every table is tied to its users');
 }
 
 async function asOwner<Result>(work: (owner: pg.Client) => Promise<Result>): Promise<Result> {
