@@ -14,7 +14,7 @@
  *       "prepare":  run once before the service starts: migrations and seed data
  *       "start":    the service
  *       "preload":  the file whose modules it loads while the database is being prepared
- *       "examples": commands to show, in which {url} stands for the service's address
+ *       "examples": commands to show, in which {url} stands for the service's address, {REDIS_URL} for that of Valkey, ...
  *     }
  */
 import { spawn } from 'node:child_process';
@@ -489,8 +489,16 @@ function banner(name, url, { env, started }, examples) {
   // A URL that was given may hold a password that is worth keeping off the screen.
   if (started.includes('postgres')) lines.push(`Database   ${env.DATABASE_URL}`);
   if (examples.length > 0)
-    lines.push('', 'Try it:', ...examples.map((text) => `  ${text.replaceAll('{url}', url)}`));
+    lines.push('', 'Try it:', ...examples.map((text) => `  ${fillIn(text, { ...env, url })}`));
   return ['', ...lines, '', 'Ctrl-C stops everything.', ''].map((line) => `  ${line}`.trimEnd()).join('\n');
+}
+
+/**
+ * @param {string} text
+ * @param {Record<string, string>} values
+ */
+function fillIn(text, values) {
+  return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
 /** @param {string[]} argv */

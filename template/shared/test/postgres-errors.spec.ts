@@ -10,9 +10,21 @@ function driverError(code: string): Error {
   });
 }
 
+[% if variant == 'nest-prisma' -%]
+/** As Prisma's adapter hands it on. */
+function inMeta({ code, message }: Error & { code?: string }): Error {
+  const cause = { kind: 'postgres', originalCode: code, originalMessage: message };
+  return Object.assign(new Error('query failed'), { code: 'P2010', meta: { driverAdapterError: { cause } } });
+}
+
+[% endif -%]
 const WRAPPED: [string, (error: Error) => unknown][] = [
   ['as it is', (error) => error],
+[%- if variant == 'nest-prisma' %]
+  ['as Prisma wraps it', inMeta],
+[%- else %]
   ['as TypeORM wraps it', (error) => Object.assign(new Error('query failed'), { driverError: error })],
+[%- endif %]
   ['as the cause of another', (error) => new Error('query failed', { cause: error })],
 ];
 

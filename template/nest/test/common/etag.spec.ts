@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it } from '[[ test_api ]]';
 import { DomainError } from '../../src/common/errors/domain-error.js';
 import { etag, matchesNone, requiredVersion } from '../../src/common/http/etag.js';
 

@@ -1,7 +1,12 @@
 import 'reflect-metadata';
+[% if variant == 'nest-prisma' -%]
+import { expect, it } from '@jest/globals';
+[% endif -%]
 import { plainToInstance } from 'class-transformer';
 import { validate } from 'class-validator';
+[% if variant != 'nest-prisma' -%]
 import { expect, it } from 'vitest';
+[% endif -%]
 import { IsInstant } from '../../src/common/validation/is-instant.js';
 import { IsPlainText } from '../../src/common/validation/is-plain-text.js';
 import { MayBeOmitted } from '../../src/common/validation/may-be-omitted.js';
