@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { configOrExit, readMigrationConfig } from '../lib/config/config.js';
 import { findUserFaults } from './check.js';
+import { findDrift } from './drift.js';
 import { migrate } from './migrate.js';
 import { assertMayReset } from './safeguards.js';
 import { seed } from './seed.js';
@@ -42,8 +43,6 @@ async function reset(): Promise<void> {
 
 /** Fails where the schema in the code is not what the migrations make, or a table is not tied to its users. */
 async function check(): Promise<void> {
-  // Here alone, since production has no drizzle-kit.
-  const { findDrift } = await import('./drift.js');
   const drift = await findDrift();
   if (drift.length > 0) {
     const missing = drift.map((statement) => `  ${statement}`).join('\n');
