@@ -11,7 +11,8 @@ _CODE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
 # What a client must never read in an error: stacks, SQL, paths of the machine, secrets, the driver's own words.
 _LEAK = re.compile(
     r"\n\s+at |node_modules|/dist/|file://|\.(?:[cm]?[jt]s):\d+|/(?:home|root|tmp|usr|var|work)/"
-    r"|\b(?:SELECT|INSERT INTO|DELETE FROM|UPDATE \S+ SET)\b|\brelation\b|\bviolates\b|constraint \"|CHK_|PK_|FK_|IDX_"
+    r"|\b(?i:SELECT .+ FROM|INSERT INTO|DELETE FROM|UPDATE \S+ SET|failed query)\b"
+    r"|\brelation\b|\bviolates\b|constraint \"|CHK_|PK_|FK_|IDX_"
     r"|postgres(?:ql)?:|password(?:=| auth|_)|ECONN|127\.0\.0\.1|QueryFailedError|TypeError|ReferenceError",
 )
 

@@ -59,6 +59,7 @@ async def test_events_whose_process_died_before_they_were_published_have_their_e
     server.stop()
     answers = await asyncio.gather(*(driver.write_once(resource).send(api) for _ in range(20)))
     assert {answer.status_code for answer in answers} == {201}
+    await asyncio.sleep(5)  # longer than the relay waits for the broker
     doomed.process.kill()
     with psycopg.connect(postgres.as_admin(own_database["MIGRATION_DATABASE_URL"])) as connection:
         [(waiting,)] = connection.execute("SELECT count(*) FROM outbox").fetchall()
