@@ -96,7 +96,8 @@ interface Dialect {
   error(message: string): object;
 }
 
-function dialectOf(path: string): Dialect {
+/** How the provider speaks whose endpoint has this path. */
+export function dialectOf(path: string): Dialect {
   if (path.endsWith('/messages')) return anthropic;
   return path.includes(':') ? google : openai;
 }
