@@ -1,17 +1,12 @@
 import 'reflect-metadata';
 import { createApp } from './app.js';
 import { configOrExit, readConfig } from './config/config.js';
-
-/** SIGTERM must end the process within 10 s, whatever hangs. */
-const SHUTDOWN_LIMIT_MS = 9_000;
+import { shutDownOnSignals } from './shutdown.js';
 
 const config = configOrExit(readConfig);
 const app = await createApp(config);
 
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  process.once(signal, () => setTimeout(() => process.exit(1), SHUTDOWN_LIMIT_MS).unref());
-}
-app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
+shutDownOnSignals(app);
 
 await app.init();
 // Loading the modules has left 40 MiB behind, which V8 would keep. Where `--expose-gc` is set (development does without,

@@ -4,6 +4,7 @@ import { Logger } from 'nestjs-pino';
 import { createLogger } from './common/logging/logger.js';
 import { configOrExit, readConfig } from './config/config.js';
 import { WorkerAppModule } from './queue/worker-app.module.js';
+import { shutDownOnSignals } from './shutdown.js';
 
 /** The queue's worker in a process of its own: no HTTP, the same jobs. */
 const config = configOrExit(readConfig);
@@ -15,4 +16,4 @@ const app = await NestFactory.createApplicationContext(
   },
 );
 app.useLogger(app.get(Logger));
-app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
+shutDownOnSignals(app);
