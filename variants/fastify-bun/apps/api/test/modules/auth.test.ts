@@ -155,6 +155,19 @@ describe('a bearer token', () => {
     for (const row of rows) expect((await whoAmI({ authorization: `Bearer ${row.token}` })).status).toBe(401);
   });
 
+  it('lasts longer when it is used, once a day', async () => {
+    const { id, auth } = await signUp(service);
+    const expiry = async () =>
+      (await database.owner.query('SELECT expires_at FROM sessions WHERE user_id = $1', [id])).rows[0]
+        .expires_at;
+    await database.owner.query(
+      `UPDATE sessions SET expires_at = now() + interval '5 days' WHERE user_id = $1`,
+      [id],
+    );
+    expect((await service.get('/users/me', auth)).status).toBe(200);
+    expect((await expiry()).getTime()).toBeGreaterThan(Date.now() + 6.9 * 86_400_000);
+  });
+
   it('expires', async () => {
     const { id, auth } = await signUp(service);
     await database.owner.query(`UPDATE sessions SET expires_at = now() - interval '1 s' WHERE user_id = $1`, [

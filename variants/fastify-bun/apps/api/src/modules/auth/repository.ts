@@ -1,4 +1,5 @@
 import { drizzleAdapter } from 'better-auth/adapters/drizzle';
+import { eq, sql } from 'drizzle-orm';
 import type { Database } from '../../shared/db/client.js';
 import { accounts, apiKeys, sessions, users, verifications } from '../../shared/db/schema/index.js';
 
@@ -15,4 +16,20 @@ export function createAuthRepository(db: Database) {
       apikey: apiKeys,
     },
   });
+}
+
+/** Sessions, read as every request reads them: in one statement that PostgreSQL has planned before. */
+export function createSessionRepository(db: Database) {
+  const byToken = db
+    .select({ userId: sessions.userId, expiresAt: sessions.expiresAt })
+    .from(sessions)
+    .where(eq(sessions.token, sql.placeholder('token')))
+    .prepare('session_by_token');
+
+  return {
+    async findByToken(token: string): Promise<{ userId: string; expiresAt: Date } | undefined> {
+      const [row] = await byToken.execute({ token });
+      return row;
+    },
+  };
 }

@@ -11,7 +11,9 @@ export const CLIENT_IP_HEADER = 'x-client-ip';
 
 /** What OWASP advises for Argon2id: 19 MiB, two passes. */
 const ARGON2 = { algorithm: 'argon2id', memoryCost: 19_456, timeCost: 2 } as const;
-const SESSION_SECONDS = 7 * 86_400;
+export const SESSION_SECONDS = 7 * 86_400;
+/** A session that was used after this time is made to last longer. */
+export const SESSION_UPDATE_SECONDS = 86_400;
 
 export interface AuthSettings {
   readonly AUTH_SECRET: string;
@@ -52,7 +54,7 @@ export function createAuthService({ settings, repository, mailer, log }: Depende
       database: { generateId: () => Bun.randomUUIDv7() },
       ipAddress: { ipAddressHeaders: [CLIENT_IP_HEADER] },
     },
-    session: { expiresIn: SESSION_SECONDS },
+    session: { expiresIn: SESSION_SECONDS, updateAge: SESSION_UPDATE_SECONDS },
     emailAndPassword: {
       enabled: true,
       requireEmailVerification: settings.AUTH_REQUIRE_VERIFIED_EMAIL,
