@@ -7,6 +7,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 TOOLS := $(BIN)/python -m tools
+# Much of what the tests do is waiting, for servers to start and for time to be over: one worker per core of a small machine.
+WORKERS ?= 2
 # Answers come from the command line (make new VARIANT=...) as they are, spaces and quotes included.
 export DEST VARIANT DATA WATCH TESTS QUICK
 
@@ -20,7 +22,7 @@ try: $(READY) ## a service running in a scratch folder: make try VARIANT=nest-ty
 	@exec $(TOOLS) try --variant "$$VARIANT" --data "$$DATA"
 
 test: lint ## everything is proven; part of it: make test TESTS="tests/test_questions.py -k slug"
-	$(BIN)/pytest $(TESTS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(TESTS)
 
 lint: $(READY) ## Python, YAML and the templates' own rules
 	$(BIN)/ruff check .

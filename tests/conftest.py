@@ -29,6 +29,22 @@ SETTINGS = (
 """What a developer's shell may hold, and would change what a service does."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps together, where tests are run by several workers, what shares a built service."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def _group(item: pytest.Item) -> str:
+    """The part of the suite that a test is in, and the variant that it is about."""
+    part = item.path.parent.name if item.path.parent.name in {"conformance", "mutants"} else item.path.name
+    parameters = getattr(getattr(item, "callspec", None), "params", {}).values()
+    # A driver, a mutant, a name, or a name with what was answered.
+    named = [getattr(value, "variant", value[0] if isinstance(value, tuple) else value) for value in parameters]
+    variants = {name for name in named if name in VARIANTS}
+    return " ".join([part, *sorted(variants)])
+
+
 @pytest.fixture(scope="session", autouse=True)
 def toolchain_env() -> Iterator[dict[str, str]]:
     """The pinned Node and npm, first on PATH for everything that the tests start, and no settings of a service."""
