@@ -1,10 +1,11 @@
 import Fastify from 'fastify';
-import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { authModule } from './modules/auth/index.js';
 import { chatModule } from './modules/chat/index.js';
 import { providersModule } from './modules/providers/index.js';
 import { usersModule } from './modules/users/index.js';
 import type { Config } from './shared/lib/config/config.js';
+import { serializerCompiler } from './shared/lib/http/serializer.js';
 import { serverOptions } from './shared/lib/http/server.js';
 import { createLogger } from './shared/lib/logging/logger.js';
 import { databasePlugin } from './shared/plugins/database.js';
