@@ -1,4 +1,4 @@
-import { applyDecorators, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
@@ -11,7 +11,7 @@ declare module 'fastify' {
 }
 
 /** What a handler answers with: a member that the schema does not name never leaves. */
-export const Answer = (answer: z.ZodType) => applyDecorators(RouteConfig({ answer }));
+export const Answer = (answer: z.ZodType) => RouteConfig({ answer });
 
 /** Parses what handlers answer with, before it is written as JSON. An answer that breaks its schema is a fault of ours. */
 @Injectable()

@@ -82,7 +82,15 @@ export class NatsConsumers implements OnApplicationBootstrap, BeforeApplicationS
     let working = Promise.resolve();
     for await (const message of messages) {
       waiting.push(message);
-      if (waiting.length === 1) working = working.then(() => this.handle(handler, waiting.splice(0)));
+      if (waiting.length > 1) continue;
+      working = working
+        .then(() => this.handle(handler, waiting.splice(0)))
+        .catch((error: unknown) =>
+          this.logger.warn(
+            { err: error, consumer: handler.consumer },
+            'not acknowledged; the events come again',
+          ),
+        );
     }
     await working;
   }
