@@ -18,7 +18,7 @@ from tests.conformance.processes import PATIENCE, Service
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
-@pytest.mark.parametrize("given", ["a", "order-1.2_3", "A" * 128, str(uuid.uuid4())])
+@pytest.mark.parametrize("given", ["a", "order-1.2_3", "A" * 128, "3f2c1d0e-9b8a-4c7d-8e6f-5a4b3c2d1e0f"])
 async def test_a_request_id_that_is_well_formed_is_taken_over(api: httpx.AsyncClient, given: str) -> None:
     answer = await api.get("/nothing", headers={"x-request-id": given})
 
