@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'bun:test';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { settings } from './support/service.js';
+import { waitFor } from './support/wait.js';
 
 let database: TestDatabase;
 
@@ -43,33 +44,45 @@ async function whenReady(url: string): Promise<void> {
 describe('the process', () => {
   it('answers what it has accepted when it is told to stop, and ends with code 0', async () => {
     const port = await freePort();
-    const child = start({ PORT: String(port), SHUTDOWN_DRAIN_MS: '500' });
+    const patient = { DATABASE_LOCK_TIMEOUT_MS: '30000', DATABASE_STATEMENT_TIMEOUT_MS: '30000' };
+    const child = start({
+      PORT: String(port),
+      SHUTDOWN_DRAIN_MS: '2000',
+      REQUEST_TIMEOUT_MS: '30000',
+      ...patient,
+    });
     const url = `http://127.0.0.1:${port}`;
     await whenReady(url);
-    const email = 'ada@example.com';
+
+    // Requests that wait for a lock, as long as this test wants.
+    const lock = await database.owner.connect();
+    await lock.query('BEGIN; LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE');
     const signUp = () =>
       fetch(`${url}/api/auth/sign-up/email`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({
           name: 'Ada',
-          email: `${crypto.randomUUID()}-${email}`,
+          email: `${crypto.randomUUID()}@example.com`,
           password: 'correct horse battery',
         }),
       }).then(({ status }) => status);
-    const started = Date.now();
-    const underWay = Array.from({ length: 20 }, signUp);
-    await Bun.sleep(5);
+    const underWay = Array.from({ length: 10 }, signUp);
+    await waitFor(async () => {
+      const { rows } = await lock.query('SELECT count(*)::int AS waiting FROM pg_locks WHERE NOT granted');
+      return rows[0].waiting === underWay.length;
+    });
+
     child.kill('SIGTERM');
-    await Bun.sleep(100);
-    const ready = await fetch(`${url}/health/ready`);
-    expect([ready.status, ((await ready.json()) as { status: string }).status]).toEqual([
-      503,
-      'shutting_down',
-    ]);
-    expect(await Promise.all(underWay)).toEqual(Array.from({ length: 20 }, () => 200));
+    const readiness = await waitFor(async () => {
+      const answer = await fetch(`${url}/health/ready`);
+      return answer.status === 503 && ((await answer.json()) as { status: string }).status;
+    });
+    expect(readiness).toBe('shutting_down');
+    await lock.query('COMMIT');
+    lock.release();
+    expect(await Promise.all(underWay)).toEqual(underWay.map(() => 200));
     expect(await child.exited).toBe(0);
-    expect(Date.now() - started).toBeLessThan(9_000);
   });
 
   it('does not start with settings that are missing or wrong, and names all of them', async () => {
