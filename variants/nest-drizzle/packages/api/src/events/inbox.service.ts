@@ -62,10 +62,16 @@ export class InboxService {
       }
     }
     const groups = [...Map.groupBy(wanted.values(), ({ event }) => event.tenantid).values()];
+    let outage: unknown;
     await Promise.all(
       Array.from({ length: PARALLEL }, async () => {
-        for (let group = groups.shift(); group !== undefined; group = groups.shift())
-          done.push(...(await this.deliverGroup(handler, group)));
+        for (let group = groups.shift(); group !== undefined; group = groups.shift()) {
+          // What is away for one is away for all: to find that out for each might take longer than they may.
+          const deliveries =
+            outage === undefined ? await this.deliverGroup(handler, group) : failed(group, outage);
+          outage ??= deliveries.find(({ error }) => isOutage(error))?.error;
+          done.push(...deliveries);
+        }
       }),
     );
     return done;
@@ -82,8 +88,7 @@ export class InboxService {
       );
       return group.map(({ message, event }) => ({ message, hadEffect: handled.has(event.id) }));
     } catch (error) {
-      if (group.length === 1 || isOutage(error))
-        return group.map(({ message }) => ({ message, hadEffect: false, error }));
+      if (group.length === 1 || isOutage(error)) return failed(group, error);
       const single: Delivery<Message>[] = [];
       for (const one of group) single.push(...(await this.deliverGroup(handler, [one])));
       return single;
@@ -111,6 +116,10 @@ export class InboxService {
       });
     });
   }
+}
+
+function failed<Message>(group: readonly Wanted<Message>[], error: unknown): Delivery<Message>[] {
+  return group.map(({ message }) => ({ message, hadEffect: false, error }));
 }
 
 /** Whether an event could not be handled for want of the database, or of what else its handler needs. */
