@@ -4,22 +4,10 @@ import { z } from 'zod';
 import { CONFIG } from '../common/config/config.module.js';
 import type { Config } from '../config/config.js';
 import { GoogleNotConfiguredError, GoogleUnavailableError } from './google.errors.js';
+import { SCOPES } from './scopes.js';
 
 /** A call to Google takes this long at the most; it is repeated by google-auth-library. */
 const TIMEOUT_MS = 5_000;
-
-const SCOPES = ['openid', 'email'];
-const PRODUCT_SCOPES = {
-  'tag-manager': [
-    'https://www.googleapis.com/auth/tagmanager.edit.containers',
-    'https://www.googleapis.com/auth/tagmanager.edit.containerversions',
-    'https://www.googleapis.com/auth/tagmanager.publish',
-  ],
-  'google-ads': ['https://www.googleapis.com/auth/adwords'],
-} as const;
-
-/** What the set-up is synced to. */
-export const PRODUCTS: readonly (keyof typeof PRODUCT_SCOPES)[] = ['tag-manager', 'google-ads'];
 
 const account = z.object({ email: z.email() });
 
@@ -55,7 +43,7 @@ export class GoogleOAuthService {
       access_type: 'offline',
       // Without asking again Google gives a refresh token the first time only.
       prompt: 'consent',
-      scope: [...SCOPES, ...PRODUCTS.flatMap((product) => PRODUCT_SCOPES[product])],
+      scope: [...SCOPES],
       state,
       code_challenge_method: CodeChallengeMethod.S256,
       ...(codeChallenge !== undefined && { code_challenge: codeChallenge }),

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Database } from '../../src/database/database.js';
 import { GoogleConnectionsService } from '../../src/google-connections/google-connections.service.js';
+import { SCOPES } from '../../src/google/scopes.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { FakeGoogle } from '../support/fake-google.js';
 import { anEmail, type Client, newMember, newOwner } from '../support/people.js';
@@ -83,7 +84,7 @@ describe('a Google account', () => {
       access_type: 'offline',
       redirect_uri: settings.GOOGLE_REDIRECT_URI,
       response_type: 'code',
-      scope: expect.stringContaining('tagmanager.publish'),
+      scope: SCOPES.join(' '),
     });
     const email = anEmail();
     const { status, body } = await owner.post(PATH, google.agree(url.href, email));
