@@ -7,7 +7,7 @@ import type { TestUser } from './users.js';
 export const CANARY = 'sk-canary-0123456789-WXYZ';
 
 /** The first of the providers that this service offers. */
-export const ANY_PROVIDER = ProviderName.options[0];
+export const ANY_PROVIDER: string = ProviderName.options[0] ?? '';
 
 /** Settings that lead every provider to the fake one. */
 export function gateways({ url, host }: Upstream): Record<string, string> {
@@ -34,7 +34,7 @@ export async function startChat(
   service: TestService,
   upstream: Upstream,
   { auth }: TestUser,
-  { provider = ANY_PROVIDER as string, ...chat }: { provider?: string } & Record<string, unknown> = {},
+  { provider = ANY_PROVIDER, ...chat }: { provider?: string } & Record<string, unknown> = {},
 ): Promise<{ readonly id: string; readonly providerKeyId: string }> {
   const key = await service.post('/providers', keyFor(provider, upstream), auth);
   const made = await service.post(
