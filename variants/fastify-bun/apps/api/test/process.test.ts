@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'bun:test';
 import { createDatabase, type TestDatabase } from './support/database.js';
-import { settings } from './support/service.js';
+import { openEvents } from './support/events.js';
+import { gateways, startChat } from './support/providers.js';
+import { httpClient, settings } from './support/service.js';
+import { startUpstream } from './support/upstream.js';
+import { signUp } from './support/users.js';
 import { waitFor } from './support/wait.js';
 
 let database: TestDatabase;
@@ -83,6 +87,35 @@ describe('the process', () => {
     lock.release();
     expect(await Promise.all(underWay)).toEqual(underWay.map(() => 200));
     expect(await child.exited).toBe(0);
+  });
+
+  it('has answers that take longer stopped and kept, and their streams ended in order', async () => {
+    const upstream = startUpstream();
+    upstream.usual = { chunks: Array.from({ length: 2_000 }, (_, index) => `w${index} `), delayMs: 10 };
+    const port = await freePort();
+    const child = start({ PORT: String(port), ...gateways(upstream) });
+    const service = httpClient(`http://127.0.0.1:${port}`);
+    try {
+      await whenReady(service.url);
+      const ada = await signUp(service);
+      const chat = await startChat(service, upstream, ada);
+      const events = await openEvents(service, ada, `/chats/${chat.id}/messages`, {
+        body: { content: 'Hello?', stream: true },
+      });
+      await events.until(({ data }) => data.type === 'text-delta');
+      child.kill('SIGTERM');
+      const rest = await events.rest();
+      expect(rest.slice(-2).map(({ data }) => data.type ?? data)).toEqual(['abort', '[DONE]']);
+      expect(await child.exited).toBe(0);
+      const { rows } = await database.owner.query(
+        `SELECT status, text FROM messages WHERE role = 'assistant'`,
+      );
+      expect(rows).toEqual([{ status: 'stopped', text: expect.stringMatching(/^w0 w1 w2 /) }]);
+      expect(upstream.aborted.count).toBe(1);
+    } finally {
+      child.kill('SIGKILL');
+      await upstream.stop();
+    }
   });
 
   it('does not start with settings that are missing or wrong, and names all of them', async () => {

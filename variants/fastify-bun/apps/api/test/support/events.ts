@@ -1,4 +1,4 @@
-import type { TestService } from './service.js';
+import type { HttpClient } from './service.js';
 import type { TestUser } from './users.js';
 
 export interface ServerSentEvent {
@@ -21,7 +21,7 @@ export interface EventReader {
 }
 
 export async function openEvents(
-  { url }: TestService,
+  { url }: HttpClient,
   { auth }: TestUser,
   path: string,
   { body, lastEventId }: { body?: object; lastEventId?: number } = {},

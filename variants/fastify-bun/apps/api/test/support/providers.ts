@@ -1,5 +1,5 @@
 import { ProviderName } from '@app/shared';
-import type { TestService } from './service.js';
+import type { HttpClient } from './service.js';
 import type { Upstream } from './upstream.js';
 import type { TestUser } from './users.js';
 
@@ -31,7 +31,7 @@ export function keyFor(provider: string, { url }: Upstream) {
 
 /** Stores a key and starts a chat with it. */
 export async function startChat(
-  service: TestService,
+  service: HttpClient,
   upstream: Upstream,
   { auth }: TestUser,
   { provider = ANY_PROVIDER, ...chat }: { provider?: string } & Record<string, unknown> = {},

@@ -15,14 +15,18 @@ export interface Answer {
 type Headers_ = Record<string, string>;
 
 /** The running service, reached over HTTP as its clients do. */
-export interface TestService {
-  readonly app: App;
+export interface HttpClient {
   readonly url: string;
   request(method: string, path: string, body?: unknown, headers?: Headers_): Promise<Answer>;
   get(path: string, headers?: Headers_): Promise<Answer>;
   post(path: string, body?: unknown, headers?: Headers_): Promise<Answer>;
   patch(path: string, body: unknown, headers?: Headers_): Promise<Answer>;
   delete(path: string, headers?: Headers_): Promise<Answer>;
+}
+
+/** The service in this process. */
+export interface TestService extends HttpClient {
+  readonly app: App;
   /** The texts of the mails that were sent, oldest first. */
   mails(): Promise<string[]>;
   stop(): Promise<void>;
@@ -44,14 +48,7 @@ export function settings(database: { readonly url: string }): Record<string, str
   };
 }
 
-export async function startService(
-  database: { readonly url: string },
-  changes: Record<string, string> = {},
-): Promise<TestService> {
-  const folder = await mkdtemp(join(tmpdir(), 'mail-'));
-  const app = await createApp(readConfig({ ...settings(database), MAIL_FOLDER: folder, ...changes }));
-  const url = await app.listen({ port: 0, host: '127.0.0.1' });
-
+export function httpClient(url: string): HttpClient {
   async function request(
     method: string,
     path: string,
@@ -74,13 +71,26 @@ export async function startService(
   }
 
   return {
-    app,
     url,
     request,
     get: (path, headers) => request('GET', path, undefined, headers),
     post: (path, body, headers) => request('POST', path, body, headers),
     patch: (path, body, headers) => request('PATCH', path, body, headers),
     delete: (path, headers) => request('DELETE', path, undefined, headers),
+  };
+}
+
+export async function startService(
+  database: { readonly url: string },
+  changes: Record<string, string> = {},
+): Promise<TestService> {
+  const folder = await mkdtemp(join(tmpdir(), 'mail-'));
+  const app = await createApp(readConfig({ ...settings(database), MAIL_FOLDER: folder, ...changes }));
+  const url = await app.listen({ port: 0, host: '127.0.0.1' });
+
+  return {
+    ...httpClient(url),
+    app,
     async mails() {
       const files = (await readdir(folder)).sort();
       return Promise.all(files.map((file) => Bun.file(join(folder, file)).text()));

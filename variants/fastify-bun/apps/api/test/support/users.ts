@@ -1,4 +1,4 @@
-import type { Answer, TestService } from './service.js';
+import type { Answer, HttpClient } from './service.js';
 
 export const PASSWORD = 'correct horse battery';
 
@@ -13,7 +13,7 @@ export interface TestUser {
 let count = 0;
 
 /** Signs somebody up, through the front door. */
-export async function signUp(service: TestService, name = 'Ada'): Promise<TestUser> {
+export async function signUp(service: HttpClient, name = 'Ada'): Promise<TestUser> {
   const email = `user-${++count}-${Date.now()}@example.com`;
   const { status, body }: Answer = await service.post('/api/auth/sign-up/email', {
     name,
