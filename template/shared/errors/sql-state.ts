@@ -26,24 +26,26 @@ export function violatedConstraint(error: unknown): string | undefined {
 }
 
 [% if variant == 'nest-prisma' -%]
-/** What Prisma's errors carry of those of the driver. `kind` is a word of Prisma's for what has no code. */
+/** What Prisma's adapter makes of an error of the driver. `kind` is a word of its own, for what has no code as well. */
 interface AdapterError {
-  readonly kind?: string;
+  readonly kind: string;
   readonly originalCode?: string;
   readonly originalMessage?: string;
   readonly constraint?: { readonly index?: string };
 }
 
-/** The error of the driver, which Prisma wraps in `meta`. Its own codes look like SQLSTATEs, and are none. */
+/**
+ * The error of the driver. Prisma wraps it, in `meta` where a query failed and in `cause` where COMMIT did. Prisma's own
+ * codes look like SQLSTATEs, and are none.
+ */
 export function driverError(error: unknown): DriverError | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
-  const { meta } = error as { meta?: { driverAdapterError?: { cause?: AdapterError } } };
-  const adapter = meta?.driverAdapterError?.cause;
-  if (adapter !== undefined) {
-    const { kind, originalCode: code = kind, originalMessage: message, constraint } = adapter;
+  if ('kind' in error) {
+    const { kind, originalCode: code = kind, originalMessage: message, constraint } = error as AdapterError;
     return { code, message, constraint: constraint?.index };
   }
-  const { cause } = error as { cause?: unknown };
+  const { meta, cause } = error as { meta?: { driverAdapterError?: unknown }; cause?: unknown };
+  if (meta?.driverAdapterError !== undefined) return driverError(meta.driverAdapterError);
 [% else -%]
 /** The error of the driver. ORMs wrap it: TypeORM in `driverError`, Drizzle in `cause`. */
 export function driverError(error: unknown): DriverError | undefined {

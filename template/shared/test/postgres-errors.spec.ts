@@ -11,16 +11,25 @@ function driverError(code: string): Error {
 }
 
 [% if variant == 'nest-prisma' -%]
-/** As Prisma's adapter hands it on. */
-function inMeta({ code, message }: Error & { code?: string }): Error {
+/** As Prisma's adapter throws it, which is what reaches us where COMMIT fails. */
+function byAdapter({ code, message }: Error & { code?: string }): Error {
   const cause = { kind: 'postgres', originalCode: code, originalMessage: message };
-  return Object.assign(new Error('query failed'), { code: 'P2010', meta: { driverAdapterError: { cause } } });
+  return Object.assign(new Error('postgres', { cause }), { name: 'DriverAdapterError' });
+}
+
+/** As Prisma hands that on where a query fails. */
+function inMeta(error: Error): Error {
+  return Object.assign(new Error('query failed'), {
+    code: 'P2010',
+    meta: { driverAdapterError: byAdapter(error) },
+  });
 }
 
 [% endif -%]
 const WRAPPED: [string, (error: Error) => unknown][] = [
   ['as it is', (error) => error],
 [%- if variant == 'nest-prisma' %]
+  ['as the adapter of Prisma throws it', byAdapter],
   ['as Prisma wraps it', inMeta],
 [%- else %]
   ['as TypeORM wraps it', (error) => Object.assign(new Error('query failed'), { driverError: error })],

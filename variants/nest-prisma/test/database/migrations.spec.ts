@@ -171,6 +171,17 @@ ALTER TABLE "Post" ADD CONSTRAINT "Post_authorId_fkey" FOREIGN KEY ("authorId") 
     ...['--to-schema', schema()],
   ];
 
+  it('creates the database that is not there, and applies', async () => {
+    const { exitCode, output } = await prisma('migrate', 'deploy');
+    expect(output).toContain('All migrations have been successfully applied');
+    expect(exitCode).toBe(0);
+    const status = await prisma('migrate', 'status');
+    expect(status).toMatchObject({
+      exitCode: 0,
+      output: expect.stringContaining('Database schema is up to date!'),
+    });
+  });
+
   it('writes the SQL that the native one writes', async () => {
     const { exitCode, output } = await prisma(
       'migrate',
@@ -182,17 +193,6 @@ ALTER TABLE "Post" ADD CONSTRAINT "Post_authorId_fkey" FOREIGN KEY ("authorId") 
     );
     expect(exitCode).toBe(0);
     expect(output).toContain(SQL);
-  });
-
-  it('creates the database that is not there, and applies', async () => {
-    const { exitCode, output } = await prisma('migrate', 'deploy');
-    expect(output).toContain('All migrations have been successfully applied');
-    expect(exitCode).toBe(0);
-    const status = await prisma('migrate', 'status');
-    expect(status).toMatchObject({
-      exitCode: 0,
-      output: expect.stringContaining('Database schema is up to date!'),
-    });
   });
 
   it('remembers a migration by the checksum of its file', async () => {

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Database } from '../../src/database/database.js';
-import { GoogleConnectionsService } from '../../src/google-connections/google-connections.service.js';
 import { SCOPES } from '../../src/google/scopes.js';
+import { GoogleConnectionsService } from '../../src/google-connections/google-connections.service.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { FakeGoogle } from '../support/fake-google.js';
 import { anEmail, type Client, newMember, newOwner } from '../support/people.js';
