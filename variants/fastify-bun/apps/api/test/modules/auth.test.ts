@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'bun:test';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { startService, type TestService } from '../support/service.js';
 import { PASSWORD, signUp } from '../support/users.js';
+import { waitFor } from '../support/wait.js';
 
 let database: TestDatabase;
 let service: TestService;
@@ -125,6 +126,23 @@ describe('logging in', () => {
       expect((await strict.post('/api/auth/sign-in/email', { email, password: PASSWORD })).status).toBe(200);
     } finally {
       await strict.stop();
+    }
+  });
+});
+
+describe('a session that was ended', () => {
+  it('is noticed at once in the process that ended it, and in others within SESSION_CACHE_MS', async () => {
+    const other = await startService(database, { SESSION_CACHE_MS: '300' });
+    try {
+      const { auth } = await signUp(service);
+      for (const process of [service, other]) expect((await process.get('/users/me', auth)).status).toBe(200);
+      await service.post('/api/auth/sign-out', undefined, auth);
+      expect((await service.get('/users/me', auth)).status).toBe(401);
+      // What changes the account asks in any case.
+      expect((await other.patch('/users/me', { name: 'x' }, auth)).status).toBe(401);
+      await waitFor(async () => (await other.get('/users/me', auth)).status === 401);
+    } finally {
+      await other.stop();
     }
   });
 });

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
+import { LRUCache } from 'lru-cache';
 import { createMailer, type MailSettings } from '../../shared/lib/mail/mailer.js';
 import { OriginNotAllowedError, SessionRequiredError, UnauthorizedError } from './errors.js';
 import { createAuthRepository, createSessionRepository } from './repository.js';
@@ -15,7 +16,12 @@ import {
 import { readSessionToken } from './session-token.js';
 import type { Principal } from './types.js';
 
-type Settings = AuthSettings & MailSettings & AuthRoutesOptions['settings'];
+type Settings = AuthSettings &
+  MailSettings &
+  AuthRoutesOptions['settings'] & { readonly SESSION_CACHE_MS: number };
+
+/** Sessions that one process remembers at most. */
+const CACHED_SESSIONS = 10_000;
 
 /** Log-in, and the rule that every route asks who calls unless it says that it is public. */
 export const authModule = fp<{ readonly settings: Settings }>(
@@ -31,13 +37,20 @@ export const authModule = fp<{ readonly settings: Settings }>(
     const sessions = createSessionRepository(app.db);
     const cookieName = (await service.$context).authCookies.sessionToken.name;
 
-    async function authenticate(request: FastifyRequest): Promise<Principal> {
+    /** Whose a token is, for so short a time that a log-out elsewhere is hardly noticed late; here it is noticed at once. */
+    const remembered = new LRUCache<string, string>({ max: CACHED_SESSIONS, ttl: settings.SESSION_CACHE_MS });
+
+    async function authenticate(request: FastifyRequest, mayRemember: boolean): Promise<Principal> {
       const token = readSessionToken(request.headers, cookieName, settings.AUTH_SECRET);
       // What most requests have costs one statement here, and three in Better Auth, which does the rest.
       if (token !== undefined && request.headers['x-api-key'] === undefined) {
+        const known = mayRemember ? remembered.get(token) : undefined;
+        if (known !== undefined) return { userId: known, via: 'session' };
         const session = await sessions.findByToken(token);
-        if (session !== undefined && isFresh(session.expiresAt))
+        if (session !== undefined && isFresh(session.expiresAt)) {
+          if (settings.SESSION_CACHE_MS > 0) remembered.set(token, session.userId);
           return { userId: session.userId, via: 'session' };
+        }
       }
       return askBetterAuth(service, request);
     }
@@ -46,9 +59,15 @@ export const authModule = fp<{ readonly settings: Settings }>(
     app.addHook('onRequest', async (request) => {
       const { isPublic, needsSession } = request.routeOptions.config;
       if (isPublic || request.is404) return;
-      request.principal = await authenticate(request);
+      // Whoever changes the account is looked up in any case.
+      request.principal = await authenticate(request, !needsSession);
       if (needsSession && request.principal.via !== 'session') throw new SessionRequiredError();
       if (isForged(request, origins)) throw new OriginNotAllowedError();
+    });
+    app.addHook('onSend', async (request) => {
+      const { isPublic, needsSession } = request.routeOptions.config;
+      // Any of these may have ended a session.
+      if ((isPublic || needsSession) && request.method !== 'GET') remembered.clear();
     });
     await app.register(authRoutes, { prefix: BASE_PATH, service, settings });
   },
