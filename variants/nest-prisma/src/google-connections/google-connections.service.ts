@@ -107,6 +107,7 @@ export class GoogleConnectionsService {
    */
   async accessToken(id: string): Promise<string> {
     const connection = await this.get(id);
+    await this.rotateKey(connection);
     const current = this.currentToken(connection);
     if (current !== undefined) return current;
     const running = this.renewals.get(id);
@@ -145,6 +146,20 @@ export class GoogleConnectionsService {
     });
     if (token === undefined) throw new ReconnectRequiredError(id);
     return token;
+  }
+
+  /** Stores what is under an old key under the current one, unless somebody has stored something else meanwhile. */
+  private async rotateKey(connection: GoogleConnection): Promise<void> {
+    const { id, accessToken, refreshToken } = connection;
+    const { currentPrefix } = this.encryption;
+    const messages = [accessToken, refreshToken].filter((message) => message !== null);
+    if (messages.every((message) => message.startsWith(currentPrefix))) return;
+    const rotated = (message: string | null) =>
+      message === null ? null : this.encryption.rotate(message, placeOf(connection));
+    await this.database.client.googleConnection.updateMany({
+      where: { id, accessToken, refreshToken },
+      data: { accessToken: rotated(accessToken), refreshToken: rotated(refreshToken) },
+    });
   }
 
   /** Held until the transaction ends. Who waits for it waits for Google, which may take longer than locks usually do. */

@@ -239,19 +239,23 @@ describe('an access token', () => {
     await expect(accessToken(another)).rejects.toThrow('belongs to another place');
   });
 
-  it('stays readable when the key changes, and the next one is stored under the new key', async () => {
+  it('stays readable when the key changes, and is stored under the new key when it is read', async () => {
     const id = await connect();
-    const key = 'd4'.repeat(32);
-    const rotated = await startService(stored, {
-      ...settings,
-      ENCRYPTION_KEYS: `${key},${SETTINGS.ENCRYPTION_KEYS}`,
-    });
+    const keyIds = async () => {
+      const { access_token: access, refresh_token: refresh } = (await row(id)) ?? {};
+      return [access, refresh].map((message) => message?.split('.')[1]);
+    };
+    const [old] = await keyIds();
+    const token = await accessToken(id);
+    const keys = ['d4'.repeat(32), SETTINGS.ENCRYPTION_KEYS].join();
+    const rotated = await startService(stored, { ...settings, ENCRYPTION_KEYS: keys });
     try {
-      expect(await accessToken(id, rotated)).toBe(await accessToken(id));
-      const before = (await row(id))?.access_token?.split('.')[1];
-      await expire(id);
-      await accessToken(id, rotated);
-      expect((await row(id))?.access_token?.split('.')[1]).not.toBe(before);
+      expect(await accessToken(id, rotated)).toBe(token);
+      const [fresh, ...others] = await keyIds();
+      expect(fresh).not.toBe(old);
+      expect(others).toEqual([fresh]);
+      expect(await accessToken(id, rotated)).toBe(token);
+      await expect(accessToken(id)).rejects.toThrow('is not in the key ring');
     } finally {
       await rotated.stop();
     }
