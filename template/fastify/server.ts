@@ -1,7 +1,8 @@
 import type { Server } from 'node:http';
 import { type FastifyBaseLogger, type FastifyHttpOptions, LogController } from 'fastify';
 import type { Logger } from 'pino';
-import { answerParserError, answerRouterError } from './early-errors.js';
+import { answerRouterError } from './early-errors.js';
+import { answerParserError } from './parser-errors.js';
 import { requestId } from './request-id.js';
 
 /** The settings that shape the HTTP server; see `config/settings.ts`. */
