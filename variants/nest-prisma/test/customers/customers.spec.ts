@@ -49,6 +49,8 @@ describe('a customer', () => {
     ['an address that is none', { email: 'nobody' }],
     ['no name', { name: '   ' }],
     ['a name with NUL', { name: 'a\u0000b' }],
+    ['half a character in its name', { name: '\ud800' }],
+    ['half a character in its address', { email: '\ud800@example.com' }],
     ['a website that is none', { websiteUrl: 'javascript:alert(1)' }],
     ['an organization of its own choice', { organizationId: randomUUID() }],
     ['a version', { version: 7 }],

@@ -1,5 +1,5 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsEmail, IsUrl, MaxLength } from 'class-validator';
+import { IsEmail, IsUrl } from 'class-validator';
 import { IsPlainText } from '../../common/validation/is-plain-text.js';
 import { MayBeOmitted } from '../../common/validation/may-be-omitted.js';
 
@@ -15,12 +15,12 @@ export class CreateCustomerDto {
     description: 'unique among the customers of the organization, in whatever case',
   })
   @IsEmail()
-  @MaxLength(254)
+  @IsPlainText({ min: 3, max: 254 })
   readonly email!: string;
 
   @ApiPropertyOptional({ format: 'uri', maxLength: 2_000, example: 'https://bakery.example' })
   @MayBeOmitted()
   @IsUrl({ protocols: ['http', 'https'], require_protocol: true })
-  @MaxLength(2_000)
+  @IsPlainText({ min: 1, max: 2_000 })
   readonly websiteUrl?: string;
 }

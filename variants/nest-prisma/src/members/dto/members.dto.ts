@@ -1,5 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { IsEmail, IsEnum, MaxLength } from 'class-validator';
+import { IsEmail, IsEnum } from 'class-validator';
+import { IsPlainText } from '../../common/validation/is-plain-text.js';
 import { Role } from '../../generated/prisma/enums.js';
 
 export class ChangeRoleDto {
@@ -11,7 +12,7 @@ export class ChangeRoleDto {
 export class InviteDto extends ChangeRoleDto {
   @ApiProperty({ format: 'email', maxLength: 254, example: 'grace@example.com' })
   @IsEmail()
-  @MaxLength(254)
+  @IsPlainText({ min: 3, max: 254 })
   readonly email!: string;
 }
 
