@@ -8,6 +8,8 @@ const BEAT_MS = 1_000;
 const ALIVE_MS = 5_000;
 /** For how long the events are kept after the last one was written, in seconds. */
 const KEEP_SECONDS = 120;
+/** For how long events are gathered before they are written: those of all answers travel together. */
+const GATHER_MS = 20;
 const BATCH = 64;
 
 /** Writes what other processes may read. */
@@ -28,41 +30,57 @@ export function createStreamStore({ valkey, prefix, log }: { valkey: Redis; pref
   const stopChannel = `${prefix}:chat:stop`;
   const warn = (error: unknown) => log.warn({ err: error }, 'Valkey did not take a stream');
 
+  let queue: { readonly id: string; readonly event: StreamEvent }[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  let writing: Promise<unknown> = Promise.resolve();
+  /** Streams of which an event was lost: with a gap in it, one is worth nothing. */
+  const broken = new Set<string>();
+
+  async function flush(): Promise<void> {
+    const batch = queue;
+    queue = [];
+    const pipeline = valkey.pipeline();
+    for (const { id, event } of batch)
+      pipeline.xadd(key('events', id), `${event.place}-0`, 'text', event.text);
+    const results = await pipeline.exec().catch(() => null);
+    for (const [index, { id }] of batch.entries()) {
+      if (results === null || results[index]?.[0]) broken.add(id);
+    }
+  }
+
+  /** Writes what was gathered, after what is being written. */
+  function writeNow(): Promise<unknown> {
+    clearTimeout(timer);
+    timer = undefined;
+    writing = writing.then(flush);
+    return writing;
+  }
+
   return {
     writer(id: string): StreamWriter {
-      let queue: StreamEvent[] = [];
-      let writing: Promise<void> | undefined;
-      const beat = () => void valkey.set(key('alive', id), '1', 'PX', ALIVE_MS).catch(warn);
+      const beat = () =>
+        void valkey
+          .multi()
+          .set(key('alive', id), '1', 'PX', ALIVE_MS)
+          .expire(key('events', id), KEEP_SECONDS)
+          .exec()
+          .catch(warn);
       beat();
-      const timer = setInterval(beat, BEAT_MS);
+      const beating = setInterval(beat, BEAT_MS);
 
-      /** One at a time: what comes meanwhile travels together in the next round trip. */
-      const flush = async () => {
-        while (queue.length > 0) {
-          const batch = queue;
-          queue = [];
-          const pipeline = valkey.pipeline();
-          for (const { place, text } of batch) pipeline.xadd(key('events', id), `${place}-0`, 'text', text);
-          pipeline.expire(key('events', id), KEEP_SECONDS);
-          await pipeline.exec().catch(warn);
-        }
-        writing = undefined;
-      };
       return {
         write(event) {
-          queue.push(event);
-          writing ??= flush();
+          if (broken.has(id)) return;
+          queue.push({ id, event });
+          timer ??= setTimeout(writeNow, GATHER_MS);
         },
         async end() {
-          clearInterval(timer);
-          await writing;
-          await valkey
-            .multi()
-            .xadd(key('events', id), '*', 'end', '1')
-            .expire(key('events', id), KEEP_SECONDS)
-            .del(key('alive', id))
-            .exec()
-            .catch(warn);
+          await writeNow();
+          clearInterval(beating);
+          const last = valkey.multi().del(key('alive', id));
+          if (broken.delete(id)) last.del(key('events', id));
+          else last.xadd(key('events', id), '*', 'end', '1').expire(key('events', id), KEEP_SECONDS);
+          await last.exec().catch(warn);
         },
       };
     },
