@@ -48,4 +48,5 @@ app.get('/projects', async (_request, reply) => {
 });
 
 process.send?.({ url: await app.listen({ port: 0, host: '127.0.0.1' }) });
+process.once('disconnect', () => process.exit(1)); // whoever measures has gone
 process.once('SIGTERM', () => process.exit(0));

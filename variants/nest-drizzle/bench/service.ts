@@ -10,5 +10,6 @@ const { readConfig } = (await import(
 
 const app = await createApp(readConfig());
 await app.listen(0, '127.0.0.1');
+process.once('disconnect', () => process.exit(1)); // whoever measures has gone
 process.once('SIGTERM', () => void app.close().then(() => process.exit(0)));
 process.send?.({ url: await app.getUrl() });

@@ -29,4 +29,5 @@ server.listen(0, '127.0.0.1', () => {
     process.send?.({ url: `http://127.0.0.1:${address.port}` });
   }
 });
+process.once('disconnect', () => process.exit(1)); // whoever measures has gone
 process.once('SIGTERM', () => process.exit(0));

@@ -37,5 +37,6 @@ Module({})(BenchModule);
 
 const app = await createApp(readConfig(), BenchModule);
 await app.listen(0, '127.0.0.1');
+process.once('disconnect', () => process.exit(1)); // whoever measures has gone
 process.once('SIGTERM', () => void app.close().then(() => process.exit(0)));
 process.send?.({ url: await app.getUrl() });
