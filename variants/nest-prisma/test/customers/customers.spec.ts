@@ -51,6 +51,8 @@ describe('a customer', () => {
     ['a name with NUL', { name: 'a\u0000b' }],
     ['half a character in its name', { name: '\ud800' }],
     ['half a character in its address', { email: '\ud800@example.com' }],
+    ['half a character in its website', { websiteUrl: 'https://bakery.example/\ud800' }],
+    ['an address of another type', { email: ['a@example.com'] }],
     ['a website that is none', { websiteUrl: 'javascript:alert(1)' }],
     ['an organization of its own choice', { organizationId: randomUUID() }],
     ['a version', { version: 7 }],

@@ -1,5 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsEmail, IsUrl } from 'class-validator';
+import { IsUrl } from 'class-validator';
+import { IsEmailAddress } from '../../common/validation/is-email-address.js';
 import { IsPlainText } from '../../common/validation/is-plain-text.js';
 import { MayBeOmitted } from '../../common/validation/may-be-omitted.js';
 
@@ -14,8 +15,7 @@ export class CreateCustomerDto {
     example: 'hello@bakery.example',
     description: 'unique among the customers of the organization, in whatever case',
   })
-  @IsEmail()
-  @IsPlainText({ min: 3, max: 254 })
+  @IsEmailAddress()
   readonly email!: string;
 
   @ApiPropertyOptional({ format: 'uri', maxLength: 2_000, example: 'https://bakery.example' })

@@ -1,6 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { IsEmail, IsEnum } from 'class-validator';
-import { IsPlainText } from '../../common/validation/is-plain-text.js';
+import { IsEnum } from 'class-validator';
+import { IsEmailAddress } from '../../common/validation/is-email-address.js';
 import { Role } from '../../generated/prisma/enums.js';
 
 export class ChangeRoleDto {
@@ -11,8 +11,7 @@ export class ChangeRoleDto {
 
 export class InviteDto extends ChangeRoleDto {
   @ApiProperty({ format: 'email', maxLength: 254, example: 'grace@example.com' })
-  @IsEmail()
-  @IsPlainText({ min: 3, max: 254 })
+  @IsEmailAddress()
   readonly email!: string;
 }
 
