@@ -11,6 +11,7 @@ class Generation {
   readonly #abort = new AbortController();
   #listeners = 0;
   #grace: NodeJS.Timeout | undefined;
+  #isOver = false;
 
   constructor(
     private readonly graceMs: number,
@@ -44,7 +45,7 @@ class Generation {
 
   /** Whoever has lost the connection may come back, here or elsewhere. */
   #startGrace(): void {
-    if (this.signal.aborted) return;
+    if (this.#isOver || this.signal.aborted) return;
     this.#grace = setTimeout(async () => {
       if (await this.hasListenerElsewhere()) this.#startGrace();
       else if (this.#listeners === 0) this.stop();
@@ -52,6 +53,7 @@ class Generation {
   }
 
   end(): void {
+    this.#isOver = true;
     clearTimeout(this.#grace);
     this.stream.end();
   }
