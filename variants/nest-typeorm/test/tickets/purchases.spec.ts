@@ -119,6 +119,7 @@ describe('a purchase', () => {
     ['/buyer', { buyer: [] }],
     ['/buyer/name', { buyer: { name: '', email: 'a@example.com' } }],
     ['/buyer/email', { buyer: { name: 'Ada', email: 'nobody' } }],
+    ['/buyer/email', { buyer: { name: 'Ada', email: '\ud800@example.com' } }],
     ['/buyer/role', { buyer: { name: 'Ada', email: 'a@example.com', role: 'admin' } }],
     ['/ticketNumbers', { ticketNumbers: [1] }],
     ['/price', { price: 0 }],

@@ -1,6 +1,7 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
-import { IsDefined, IsEmail, IsInt, IsObject, Max, Min, ValidateNested } from 'class-validator';
+import { IsDefined, IsInt, IsObject, Max, Min, ValidateNested } from 'class-validator';
+import { IsEmailAddress } from '../../common/validation/is-email-address.js';
 import { IsPlainText } from '../../common/validation/is-plain-text.js';
 
 export const MAX_QUANTITY = 10;
@@ -11,8 +12,7 @@ export class BuyerDto {
   readonly name!: string;
 
   @ApiProperty({ format: 'email', maxLength: 254, example: 'ada@example.com' })
-  @IsPlainText({ min: 3, max: 254 })
-  @IsEmail()
+  @IsEmailAddress()
   readonly email!: string;
 }
 
