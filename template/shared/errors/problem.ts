@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http';
-import { DomainError, type InputFault, type Json, ValidationError } from './domain-error.js';
+import { type DomainError, type InputFault, type Json, ValidationError } from './domain-error.js';
 import { PROBLEMS } from './problem-catalog.js';
 
 /** The media type of RFC 9457. */
