@@ -22,7 +22,7 @@ try: $(READY) ## a service running in a scratch folder: make try VARIANT=nest-ty
 	@exec $(TOOLS) try --variant "$$VARIANT" --data "$$DATA"
 
 test: lint ## everything is proven; part of it: make test TESTS="tests/test_questions.py -k slug"
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(TESTS)
+	$(BIN)/pytest -n $(WORKERS) $(TESTS)
 
 lint: $(READY) ## Python, YAML and the templates' own rules
 	$(BIN)/ruff check .

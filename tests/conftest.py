@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tools import VARIANTS
 from tools.install import install
@@ -29,20 +30,19 @@ SETTINGS = (
 """What a developer's shell may hold, and would change what a service does."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps together, where tests are run by several workers, what shares a built service."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+class ByService(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no types of its schedulers
+    """Gives to one worker what shares a built service: a part of the suite, for one variant."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path, _, parameters = nodeid.partition("[")
+        file = Path(path.partition("::")[0])
+        part = file.parent.name if file.parent.name in {"conformance", "mutants"} else file.name
+        return " ".join([part, *(name for name in VARIANTS if name in parameters)])
 
 
-def _group(item: pytest.Item) -> str:
-    """The part of the suite that a test is in, and the variant that it is about."""
-    part = item.path.parent.name if item.path.parent.name in {"conformance", "mutants"} else item.path.name
-    parameters = getattr(getattr(item, "callspec", None), "params", {}).values()
-    # A driver, a mutant, a name, or a name with what was answered.
-    named = [getattr(value, "variant", value[0] if isinstance(value, tuple) else value) for value in parameters]
-    variants = {name for name in named if name in VARIANTS}
-    return " ".join([part, *sorted(variants)])
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByService:
+    return ByService(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
