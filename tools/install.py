@@ -60,7 +60,7 @@ def _without_answers(manifest: Path) -> bytes:
 
 def _provide(service: Path, store: Path) -> Path:
     store.parent.mkdir(parents=True, exist_ok=True)
-    with (store.parent / ".lock").open("w") as lock:
+    with store.with_suffix(".lock").open("w") as lock:  # of its own: others need not wait for this one
         fcntl.flock(lock, fcntl.LOCK_EX)
         if store.exists():
             return store
