@@ -83,7 +83,7 @@ async def test_purchases_beyond_the_queue_are_turned_away_and_the_others_are_ser
     api = client(start_service(PURCHASE_QUEUE_MAX="5", DATABASE_LOCK_TIMEOUT_MS="30000", REQUEST_TIMEOUT_MS="30000"))
     event = (await driver.create().send(api)).json()["id"]
     holder = connect()
-    holder.execute(driver.lock.encode(), [event])
+    holder.execute(driver.lock.encode(), {"resource": event})
 
     requests = [asyncio.create_task(driver.write_once(event).send(api)) for _ in range(20)]
     refused: list[httpx.Response] = []
