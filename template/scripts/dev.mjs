@@ -14,7 +14,7 @@
  *       "prepare":  run once before the service starts: migrations and seed data
  *       "start":    the service
  *       "preload":  the file whose modules it loads while the database is being prepared
- *       "examples": commands to show, in which {url} stands for the service's address, {REDIS_URL} for that of Valkey, ...
+ *       "examples": commands to show, in which {url} stands for the service's address, {DATABASE_URL} for PostgreSQL's, ...
  *     }
  */
 import { spawn } from 'node:child_process';

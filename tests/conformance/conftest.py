@@ -158,6 +158,14 @@ def own_database(driver: Driver, folder: Path, empty_database: dict[str, str]) -
 
 
 @pytest.fixture
+def own_rows(postgres: Postgres, own_database: dict[str, str]) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    """A connection to the test's own database that sees every row that is committed."""
+    url = postgres.as_admin(own_database["MIGRATION_DATABASE_URL"])
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
 def start_service(driver: Driver, folder: Path, postgres: Postgres, tmp_path: Path) -> Iterator[StartService]:
     """Starts further processes, with settings of the test's own; they end with the test."""
     with ExitStack() as stack:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from tests.conformance.drivers import Driver
-from tests.conformance.processes import eventually
+from tests.conformance.processes import Postgres, Service, eventually
 
 
 @asynccontextmanager
@@ -49,6 +49,15 @@ async def load(
     finally:
         stopped.set()
         await asyncio.gather(*writers)
+
+
+async def stopped_meanwhile(service: Service, server: Postgres, answers: list[httpx.Response]) -> None:
+    """Stops a server under load for ten seconds, in which the service is not ready, and lives."""
+    await arrived(answers, 50)
+    server.stop()
+    await service.becomes(503)
+    await asyncio.sleep(10)
+    assert (service.readiness(), service.liveness()) == (503, 200)
 
 
 async def arrived(answers: list[httpx.Response], number: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import nats
@@ -15,10 +16,12 @@ from nats.aio.msg import Msg
 
 from tests.conformance.conftest import Broker, Client, StartService
 from tests.conformance.drivers import TenantDriver
-from tests.conformance.loads import arrived, load
+from tests.conformance.loads import arrived, load, stopped_meanwhile
 from tests.conformance.processes import PATIENCE, Postgres
 
 pytestmark = pytest.mark.of("nest-drizzle")
+
+Database = psycopg.Connection[tuple[Any, ...]]
 
 NATS_URL = "NATS_URL"
 
@@ -37,17 +40,16 @@ async def reaches(api: httpx.AsyncClient, project: str, count: int) -> None:
     assert found == count
 
 
-def effects(driver: TenantDriver, postgres: Postgres, database: dict[str, str], resource: str) -> int:
-    with psycopg.connect(postgres.as_admin(database["MIGRATION_DATABASE_URL"])) as connection:
-        [(count,)] = connection.execute(driver.effects.encode(), {"resource": resource}).fetchall()
-        return int(count)
+def effects(driver: TenantDriver, rows: Database, resource: str) -> int:
+    [(count,)] = rows.execute(driver.effects.encode(), {"resource": resource}).fetchall()
+    return int(count)
 
 
 @pytest.mark.check(29)
 async def test_events_whose_process_died_before_they_were_published_have_their_effect_once(
     driver: TenantDriver,
-    postgres: Postgres,
     own_database: dict[str, str],
+    own_rows: Database,
     broker: Broker,
     start_service: StartService,
     client: Client,
@@ -61,8 +63,7 @@ async def test_events_whose_process_died_before_they_were_published_have_their_e
     assert {answer.status_code for answer in answers} == {201}
     await asyncio.sleep(5)  # longer than the relay waits for the broker
     doomed.process.kill()
-    with psycopg.connect(postgres.as_admin(own_database["MIGRATION_DATABASE_URL"])) as connection:
-        [(waiting,)] = connection.execute("SELECT count(*) FROM outbox").fetchall()
+    [(waiting,)] = own_rows.execute("SELECT count(*) FROM outbox").fetchall()
     assert waiting >= 20
 
     server = broker(NATS_URL)
@@ -74,8 +75,8 @@ async def test_events_whose_process_died_before_they_were_published_have_their_e
 @pytest.mark.check(29)
 async def test_processes_that_are_killed_while_they_publish_lose_no_event_and_double_none(
     driver: TenantDriver,
-    postgres: Postgres,
     own_database: dict[str, str],
+    own_rows: Database,
     start_service: StartService,
     client: Client,
 ) -> None:
@@ -88,7 +89,7 @@ async def test_processes_that_are_killed_while_they_publish_lose_no_event_and_do
             doomed.process.kill()
         assert {answer.status_code for answer in answers} == {201}
 
-    written = effects(driver, postgres, own_database, resource)
+    written = effects(driver, own_rows, resource)
     assert written >= 300
     await reaches(survivor, resource, written)
     # A claim of the dead is found after a moment; nothing comes after all have been counted.
@@ -131,8 +132,8 @@ async def test_a_message_that_comes_again_after_the_brokers_window_has_no_second
 @pytest.mark.check(31)
 async def test_with_the_broker_stopped_for_10_s_under_load_no_event_is_lost_or_doubled(
     driver: TenantDriver,
-    postgres: Postgres,
     own_database: dict[str, str],
+    own_rows: Database,
     broker: Broker,
     start_service: StartService,
     client: Client,
@@ -143,15 +144,11 @@ async def test_with_the_broker_stopped_for_10_s_under_load_no_event_is_lost_or_d
     resource = (await driver.create().send(api)).json()["id"]
 
     async with load(driver, api, resource) as answers:
-        await arrived(answers, 50)
-        server.stop()
-        await service.becomes(503)
-        await asyncio.sleep(10)
-        assert (service.readiness(), service.liveness()) == (503, 200)
+        await stopped_meanwhile(service, server, answers)
     assert {answer.status_code for answer in answers} == {201}
 
     broker(NATS_URL)
     await service.becomes(200)
     assert service.process.poll() is None
-    assert effects(driver, postgres, own_database, resource) == len(answers)
+    assert effects(driver, own_rows, resource) == len(answers)
     await reaches(api, resource, len(answers))

@@ -14,10 +14,12 @@ import pytest
 
 from tests.conformance.conftest import Broker, Client, StartService
 from tests.conformance.drivers import Account, Call, TenantDriver
-from tests.conformance.loads import arrived, load
+from tests.conformance.loads import load, stopped_meanwhile
 from tests.conformance.processes import PATIENCE, Postgres, environment, eventually
 
 pytestmark = pytest.mark.of("nest-drizzle")
+
+Database = psycopg.Connection[tuple[Any, ...]]
 
 REDIS_URL = "REDIS_URL"
 PAST: dict[str, Any] = {"dueAt": "2020-01-01T00:00:00.000Z"}
@@ -142,8 +144,8 @@ async def test_a_job_whose_worker_is_killed_runs_again_with_one_effect(
 @pytest.mark.check(31)
 async def test_with_the_queues_server_stopped_for_10_s_under_load_no_job_is_lost_or_doubled(
     driver: TenantDriver,
-    postgres: Postgres,
     own_database: dict[str, str],
+    own_rows: Database,
     broker: Broker,
     start_service: StartService,
     client: Client,
@@ -154,19 +156,14 @@ async def test_with_the_queues_server_stopped_for_10_s_under_load_no_job_is_lost
     resource = (await driver.create().send(api)).json()["id"]
 
     async with load(driver, api, resource, clients=2, **PAST) as answers:
-        await arrived(answers, 50)
-        server.stop()
-        await service.becomes(503)
-        await asyncio.sleep(10)
-        assert (service.readiness(), service.liveness()) == (503, 200)
+        await stopped_meanwhile(service, server, answers)
     assert {answer.status_code for answer in answers} == {201}
 
     broker(REDIS_URL)
     await service.becomes(200)
     assert service.process.poll() is None
-    with psycopg.connect(postgres.as_admin(own_database["MIGRATION_DATABASE_URL"]), autocommit=True) as connection:
 
-        def reminded() -> bool:
-            return connection.execute("SELECT count(*) FROM reminders").fetchone() == (len(answers),)
+    def reminded() -> bool:
+        return own_rows.execute("SELECT count(*) FROM reminders").fetchone() == (len(answers),)
 
-        await asyncio.to_thread(eventually, f"{len(answers)} reminders", reminded, 3 * PATIENCE)
+    await asyncio.to_thread(eventually, f"{len(answers)} reminders", reminded, 3 * PATIENCE)

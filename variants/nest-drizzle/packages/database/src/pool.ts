@@ -30,6 +30,5 @@ export function createPool(settings: PoolSettings, applicationName: string): pg.
   // A connection that is lost while somebody uses it fails their statement, which is all that needs to happen: without a
   // listener, the event would end the process.
   pool.on('connect', (client) => client.on('error', () => undefined));
-  pool.on('error', () => undefined);
   return pool;
 }
