@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { PoolClient } from 'pg';
 import { PROBLEMS } from '../src/common/errors/problem-catalog.js';
+import { Drain } from '../src/common/http/drain.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { anEmail, type Client, createCustomer, newMember, newOwner } from './support/people.js';
 import { startService, type TestService } from './support/service.js';
@@ -150,21 +153,46 @@ describe('a problem', () => {
   });
 });
 
-describe('what takes too long', () => {
-  /** Holds a customer's row while something else is done. */
-  async function withLock(id: string, work: () => Promise<void>): Promise<void> {
-    const client = await database.owner.connect();
-    await client.query('BEGIN');
-    await client.query(`SELECT set_config('app.organization_id', $1, true)`, [owner.organizationId]);
-    await client.query('SELECT id FROM customers WHERE id = $1 FOR UPDATE', [id]);
-    try {
-      await work();
-    } finally {
-      await client.query('ROLLBACK');
-      client.release();
-    }
+/** Holds a customer's row while something else is done. */
+async function withLock(id: string, work: (holder: PoolClient) => Promise<void>): Promise<void> {
+  const client = await database.owner.connect();
+  await client.query('BEGIN');
+  await client.query(`SELECT set_config('app.organization_id', $1, true)`, [owner.organizationId]);
+  await client.query('SELECT id FROM customers WHERE id = $1 FOR UPDATE', [id]);
+  try {
+    await work(client);
+  } finally {
+    await client.query('ROLLBACK');
+    client.release();
   }
+}
 
+describe('a process that is told to stop', () => {
+  it('answers what was under way, and asks each client to close its connection', async () => {
+    const ending = await startService(database);
+    const { id } = await createCustomer(owner);
+    const headers = { authorization: `Bearer ${owner.token}`, 'if-match': '"1"' };
+    let stopped: Promise<void> | undefined;
+    let pending: ReturnType<TestService['request']> | undefined;
+    await withLock(id, async (holder) => {
+      pending = ending.request('PATCH', `${PATH}/${id}`, { name: 'x' }, headers);
+      await somebodyWaitsFor(holder);
+      stopped = ending.stop();
+      while (!ending.app.get(Drain).draining) await sleep(1);
+    });
+    const answer = await pending;
+    expect([answer?.status, answer?.headers.get('connection')]).toEqual([200, 'close']);
+    await stopped;
+  });
+
+  async function somebodyWaitsFor(holder: PoolClient): Promise<void> {
+    const waiting =
+      'SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))';
+    while ((await holder.query(waiting)).rowCount === 0) await sleep(10);
+  }
+});
+
+describe('what takes too long', () => {
   it('to get a lock is answered 503, and can be repeated', async () => {
     const impatient = await startService(database, { DATABASE_LOCK_TIMEOUT_MS: '100' });
     try {
@@ -197,7 +225,7 @@ describe('what takes too long', () => {
         const answer = await hasty.request('PATCH', `${PATH}/${id}`, { name: 'x' }, headers);
         expect([answer.status, answer.body.code]).toEqual([503, 'HANDLER_TIMEOUT']);
         // The handler ends after that, with an error that nobody is told of any more.
-        await new Promise((resolve) => setTimeout(resolve, 1_000));
+        await sleep(1_000);
       });
       expect((await hasty.get('/health/live')).status).toBe(200);
     } finally {

@@ -6,7 +6,7 @@ import { Drain } from './drain.js';
 import { readJsonBody } from './json-body.js';
 import { shedLoad } from './load-shedding.js';
 import { answerParserError } from './parser-errors.js';
-import { answerInTime, nameRequest, observeRequests } from './request-lifecycle.js';
+import { answerInTime, closeConnections, nameRequest, observeRequests } from './request-lifecycle.js';
 
 /** The settings that shape the HTTP server; see `config/settings.ts`. */
 export interface HttpSettings {
@@ -40,12 +40,12 @@ export class HttpAdapter extends ExpressAdapter {
 
 /** Everything between the socket and the controllers: headers, CORS, load shedding, limits, log line and metrics. */
 export function configureHttp(app: NestExpressApplication, settings: HttpSettings, logger: Logger): void {
-  const drain = app.get(Drain);
   app.set('trust proxy', settings.TRUST_PROXY);
   app.set('etag', false); // an ETag is a version here, and not a hash of the answer
   app.disable('x-powered-by');
   // First of all, so that requests that are shed have these too.
-  app.use(nameRequest(drain));
+  app.use(nameRequest);
+  app.use(closeConnections(app.get(Drain)));
   app.use(observeRequests(logger));
   app.use(answerInTime(settings.REQUEST_TIMEOUT_MS));
   // Without TLS of its own the service cannot ask for upgrades.

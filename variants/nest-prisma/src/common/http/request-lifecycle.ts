@@ -18,12 +18,25 @@ declare module 'express-serve-static-core' {
 export const ALWAYS_ANSWERED = /^\/(health\/|metrics)/;
 
 /** Gives the request its id, for the answer and for every log line that is written meanwhile. */
-export function nameRequest(drain: Drain): RequestHandler {
-  return (request: Request, response: Response, next: NextFunction) => {
-    request.id = requestId(request);
-    response.setHeader('x-request-id', request.id);
-    if (drain.draining) response.setHeader('connection', 'close');
-    requestContext.run({ requestId: request.id }, next);
+export function nameRequest(request: Request, response: Response, next: NextFunction): void {
+  request.id = requestId(request);
+  response.setHeader('x-request-id', request.id);
+  requestContext.run({ requestId: request.id }, next);
+}
+
+/**
+ * Asks clients to close their connections once the process has been told to stop. It is decided when the head of an answer
+ * is written, so that requests that were under way say so too: a connection that is kept would keep the process, and a
+ * client that goes on using it would lose its request in the end.
+ */
+export function closeConnections(drain: Drain): RequestHandler {
+  return (_request, response, next) => {
+    const writeHead = response.writeHead.bind(response) as (...head: unknown[]) => Response;
+    response.writeHead = (...head: unknown[]) => {
+      if (drain.draining) response.setHeader('connection', 'close');
+      return writeHead(...head);
+    };
+    next();
   };
 }
 
