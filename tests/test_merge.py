@@ -10,7 +10,7 @@ import pytest
 from jinja2 import Environment
 
 from tools import QUESTIONS
-from tools.merge import Choice, choices, merged
+from tools.merge import Choice, answers, choices, merged, merged_lines
 
 COMBINATIONS: list[Choice] = [
     (("broker", broker), ("jobs", jobs)) for broker, jobs in itertools.product(("nats", "none"), (True, False))
@@ -59,3 +59,29 @@ def test_the_choices_of_a_variant_begin_with_its_defaults() -> None:
     first, *others = choices("nest-drizzle")
     assert dict(first) == {"messaging": "nats", "queue": "bullmq"}
     assert len(others) == 3
+
+
+PICKED: list[Choice] = [
+    (("'a' in letters", a), ("'b' in letters", b)) for a, b in itertools.product((True, False), repeat=2) if a or b
+]
+
+TEXTS = {
+    "a line for each": lambda letters: "".join(f"{letter}\n" for letter in letters) + "}\n",
+    "a line for either": lambda letters: "first\n" + ("  a\n" if "a" in letters else "  none\n") + "\nlast\n",
+    "a line for both": lambda letters: "first\n" + ("a and b\n" if len(letters) == 2 else "") + "last\n",
+}
+
+
+@pytest.mark.parametrize("make", TEXTS.values(), ids=TEXTS)
+def test_lines_that_differ_are_rendered_for_their_choice(make: Any) -> None:
+    texts = {choice: make(answers(choice)["letters"]) for choice in PICKED}
+    template = merged_lines(texts)
+    options = {name: value for name, value in QUESTIONS["_envops"].items() if name != "undefined"}
+    for choice, text in texts.items():
+        assert Environment(**options).from_string(template).render(answers(choice)) == text  # noqa: S701 - this is no HTML
+
+
+def test_where_more_than_one_thing_can_be_chosen_each_set_of_them_is_a_choice_the_default_first() -> None:
+    found = [answers(choice)["ai_providers"] for choice in choices("fastify-bun")]
+    assert found[0] == QUESTIONS["ai_providers"]["default"]
+    assert len({tuple(names) for names in found}) == len(found) == 15

@@ -18,8 +18,9 @@ from tests.conftest import Rendered
 from tests.test_questions import FAMILY
 from tools import QUESTIONS, ROOT, VARIANTS
 from tools.check import problems
-from tools.merge import choices
-from tools.regenerate import SAMPLE, lockfile_template, openapi_template
+from tools.install import manager
+from tools.merge import answers, choices
+from tools.regenerate import GENERATED, SAMPLE
 
 STUB = re.compile(r'\[% include "(template/[^"]+)" -%\]\n')
 TAKES_IN = re.compile(r'\[%-? (?:include|extends|import|from) "(template/[^"]+)"')
@@ -175,8 +176,8 @@ def enclosing(path: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_generated_files_are_as_make_regenerate_writes_them(variant: str, rendered: Rendered) -> None:
-    services = {choice: rendered(variant, **SAMPLE, **dict(choice)) for choice in choices(variant)}
-    for name, template in (("package-lock.json", lockfile_template), ("openapi.json", openapi_template)):
+    services = {choice: rendered(variant, **SAMPLE, **answers(choice)) for choice in choices(variant)}
+    for name, template in GENERATED[manager(next(iter(services.values())))].items():
         source = ROOT / "variants" / variant / f"{name}.jinja"
         assert template({choice: (service / name).read_text() for choice, service in services.items()}) == (
             source.read_text()

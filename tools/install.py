@@ -1,4 +1,4 @@
-"""node_modules for rendered services: one `npm ci` per lockfile, hard links for every service that has it."""
+"""node_modules for rendered services: installed once per lockfile, hard links for every service that has it."""
 
 from __future__ import annotations
 
@@ -6,26 +6,41 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 from tools import TOOLCHAIN, ToolError
-from tools.toolchain import environment
+from tools.toolchain import environment, provide_bun
 
 _STORE = TOOLCHAIN / "modules"
+_COMMANDS = {
+    "npm": ["npm", "ci", "--no-audit", "--no-fund"],
+    "bun": ["bun", "install", "--frozen-lockfile"],
+}
+
+
+def manager(service: Path) -> str:
+    """The program that installs a service's packages and runs its scripts: npm or bun. It is there then."""
+    if not (service / "bun.lock").exists():
+        return "npm"
+    provide_bun()
+    return "bun"
 
 
 def install(service: Path) -> None:
-    """Gives a rendered service its node_modules, as `npm ci` would. The files are shared: do not write to them."""
+    """Gives a rendered service its node_modules, as its lockfile says. The files are shared: do not write to them."""
     target = service / "node_modules"
     if target.exists():
         return
     key = hashlib.sha256(b"".join(_without_answers(manifest) for manifest in [*_manifests(service), _lock(service)]))
     source = _provide(service, _STORE / key.hexdigest()[:16])
-    for workspace in source.glob("packages/*/node_modules"):
-        _place(workspace, service / workspace.relative_to(source))
+    for manifest in _manifests(source)[1:]:
+        workspace = manifest.parent / "node_modules"
+        if workspace.exists():
+            _place(workspace, service / workspace.relative_to(source))
     _place(source / "node_modules", target)
 
 
@@ -41,15 +56,19 @@ def _place(source: Path, target: Path) -> None:
 
 def _manifests(service: Path) -> list[Path]:
     """The service's package.json, and those of its workspaces."""
-    return [service / "package.json", *sorted(service.glob("packages/*/package.json"))]
+    workspaces = [found for folder in ("apps", "packages") for found in service.glob(f"{folder}/*/package.json")]
+    return [service / "package.json", *sorted(workspaces)]
 
 
 def _lock(service: Path) -> Path:
-    return service / "package-lock.json"
+    lock = service / "bun.lock"
+    return lock if lock.exists() else service / "package-lock.json"
 
 
 def _without_answers(manifest: Path) -> bytes:
     """What decides the installed packages: a manifest without what the service was asked for."""
+    if manifest.name == "bun.lock":  # JSON with commas too many; the service's own name comes first
+        return re.sub(r'"name": "[^"]*"', "", manifest.read_text(), count=1).encode()
     document = json.loads(manifest.read_text())
     own = [document, *(entry for path, entry in document.get("packages", {}).items() if "node_modules/" not in path)]
     for entry in own:
@@ -66,13 +85,14 @@ def _provide(service: Path, store: Path) -> Path:
             return store
         work = Path(tempfile.mkdtemp(prefix="installing-", dir=store.parent))
         try:
-            for path in [*_manifests(service), _lock(service), service / ".npmrc"]:
+            settings = [path for path in (service / ".npmrc", service / "bunfig.toml") if path.exists()]
+            for path in [*_manifests(service), _lock(service), *settings]:
                 (work / path.relative_to(service)).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, work / path.relative_to(service))
-            command = ["npm", "ci", "--no-audit", "--no-fund"]
+            command = _COMMANDS[manager(service)]
             result = subprocess.run(command, cwd=work, env=environment(), capture_output=True, text=True, check=False)
             if result.returncode != 0:
-                raise ToolError(f"`npm ci` failed for {service}:\n{result.stdout}{result.stderr}")
+                raise ToolError(f"`{' '.join(command)}` failed for {service}:\n{result.stdout}{result.stderr}")
             work.rename(store)
         except BaseException:
             shutil.rmtree(work, ignore_errors=True)

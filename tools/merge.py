@@ -1,16 +1,18 @@
-"""One template out of the JSON documents that a variant's answers give."""
+"""One template out of the documents that a variant's answers give."""
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tools import QUESTIONS
 
 Choice = tuple[tuple[str, object], ...]
-"""What was chosen, question by question."""
+"""What was chosen, question by question; where more than one thing can be, whether each is among them."""
 
 
 def choices(variant: str) -> list[Choice]:
@@ -21,13 +23,49 @@ def choices(variant: str) -> list[Choice]:
             continue
         values = [True, False] if question["type"] == "bool" else list(question.get("choices", {}).values())
         default = question["default"]
-        options.append([(name, value) for value in sorted(values, key=lambda value: value != default)])
-    return list(itertools.product(*options))
+        if question.get("multiselect"):
+            each = [[(f"{value!r} in {name}", chosen) for chosen in (True, False)] for value in values]
+            options.append([facts for facts in itertools.product(*each) if any(chosen for _, chosen in facts)])
+        else:
+            options.append([((name, value),) for value in sorted(values, key=lambda value: value != default)])
+    return [tuple(itertools.chain(*facts)) for facts in itertools.product(*options)]
+
+
+def answers(choice: Choice) -> dict[str, Any]:
+    """A choice as Copier takes it."""
+    given: dict[str, Any] = {}
+    for name, value in choice:
+        if membership := re.fullmatch(r"'(.+)' in (\w+)", name):
+            given.setdefault(membership[2], []).extend([membership[1]] if value else [])
+        else:
+            given[name] = value
+    return given
 
 
 def merged(documents: Mapping[Choice, Any]) -> str:
     """The template that renders to each of the documents, in two-space JSON, under what was chosen for it."""
     return _template(documents, "") + "\n"
+
+
+def merged_lines(texts: Mapping[Choice, str]) -> str:
+    """The template that renders to each of the texts, which must end with a line feed, line by line."""
+    lines: list[tuple[str, set[Choice]]] = []
+    for choice, text in texts.items():
+        own = text.splitlines(keepends=True)
+        matcher = difflib.SequenceMatcher(None, [line for line, _ in lines], own, autojunk=False)
+        together: list[tuple[str, set[Choice]]] = []
+        for tag, begin, end, own_begin, own_end in matcher.get_opcodes():
+            shared = {choice} if tag == "equal" else set()
+            together += [(line, having | shared) for line, having in lines[begin:end]]
+            if tag != "equal":
+                together += [(line, {choice}) for line in own[own_begin:own_end]]
+        lines = together
+    template = ""
+    for having, group in itertools.groupby(lines, key=lambda line: line[1]):
+        text = "".join(line for line, _ in group)
+        condition = _condition(having, texts)
+        template += text if condition is None else f"[% if {condition} %]{text}[% endif %]"
+    return template
 
 
 def _template(documents: Mapping[Choice, Any], indent: str) -> str:
@@ -92,6 +130,8 @@ def _condition(wanted: Iterable[Choice], among: Iterable[Choice]) -> str | None:
         for combination in itertools.combinations(facts, size):
             if wanted == {choice for choice in among if set(combination) <= set(choice)}:
                 return _expression(combination)
+            if wanted == {choice for choice in among if set(combination) & set(choice)}:
+                return " or ".join(_expression([fact]) for fact in combination)
     return " or ".join(f"({_expression(choice)})" for choice in sorted(wanted, key=str))
 
 

@@ -18,7 +18,7 @@ from copier import run_copy
 from copier.errors import CopierAnswersInterrupt, CopierError, DirtyLocalWarning
 
 from tools import QUESTIONS, ROOT, VARIANTS, ToolError
-from tools.install import install
+from tools.install import install, manager
 from tools.ports import free_port
 from tools.render import render
 from tools.toolchain import bin_folder, environment
@@ -159,9 +159,9 @@ def try_out(variant: str, data: str) -> int:
         stored = yaml.safe_load((service / ".copier-answers.yml").read_text())
         print("Installing its packages (a minute the first time) ...", flush=True)
         install(service)
-        print("Starting it with `npm run dev` ...", flush=True)
+        command = [manager(service), "run", "--silent", "dev"]
+        print(f"Starting it with `{command[0]} run dev` ...", flush=True)
         port = free_port(int(stored["port"]))
-        command = ["npm", "run", "--silent", "dev"]
         process = subprocess.Popen(command, cwd=service, env=environment() | {"PORT": str(port)})
         # Ctrl-C reaches the whole group: the service ends in order, and this waits for it.
         signal.signal(signal.SIGINT, lambda *_: None)

@@ -7,49 +7,56 @@ back as one template, with the answers in place of what the sample answers put t
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tools import ROOT, ToolError
-from tools.install import install
-from tools.merge import Choice, choices, merged
+from tools.install import install, manager
+from tools.merge import Choice, answers, choices, merged, merged_lines
 from tools.render import render
 from tools.toolchain import environment
 
 _NAME = "plinth-sample-name"
 _TEXT = "plinth sample description"
 _LICENSE = "Apache-2.0"
+_LIST = "plinth-sample-list-"
 SAMPLE = {"project_slug": _NAME, "description": _TEXT, "license": _LICENSE}
+# Kept where it still fits package.json: only what changed there is resolved anew.
+_RESOLVE = {
+    "npm": ["npm", "install", "--package-lock-only", "--omit-lockfile-registry-resolved", "--no-audit", "--no-fund"],
+    "bun": ["bun", "install", "--lockfile-only"],
+}
 
 
 def regenerate(variant: str) -> None:
-    """Rewrites package-lock.json.jinja and openapi.json.jinja of a variant from its package.json and its code."""
+    """Rewrites the templates of a variant's lockfile and OpenAPI document from its package.json and its code."""
     source = ROOT / "variants" / variant
     with tempfile.TemporaryDirectory(prefix="plinth-") as folder:
         services: dict[Choice, Path] = {}
         for choice in choices(variant):
-            print(f"{variant}: package-lock.json {_name(choice)}...", flush=True)
-            service = render(variant, Path(folder) / str(len(services)), {**SAMPLE, **dict(choice)})
+            service = render(variant, Path(folder) / str(len(services)), {**SAMPLE, **answers(choice)})
+            program = manager(service)
+            lockfile, document = GENERATED[program]
+            print(f"{variant}: {lockfile} {_name(choice)}...", flush=True)
             if services:  # resolved once, for all options: the others leave something out
-                shutil.copy(next(iter(services.values())) / "package-lock.json", service)
-            # Kept where it still fits package.json: only what changed there is resolved anew.
-            lock = ["npm", "install", "--package-lock-only", "--omit-lockfile-registry-resolved"]
-            _run([*lock, "--no-audit", "--no-fund"], service)
+                shutil.copy(next(iter(services.values())) / lockfile, service)
+            _run(_RESOLVE[program], service)
             services[choice] = service
-        _write(source, "package-lock.json", lockfile_template(_read(services, "package-lock.json")))
+        _write(source, lockfile, GENERATED[program][lockfile](_read(services, lockfile)))
         for choice, service in services.items():
-            print(f"{variant}: openapi.json {_name(choice)}...", flush=True)
+            print(f"{variant}: {document} {_name(choice)}...", flush=True)
             install(service)
-            _run(["npm", "run", "openapi"], service)
-        _write(source, "openapi.json", openapi_template(_read(services, "openapi.json")))
+            _run([program, "run", "openapi"], service)
+        _write(source, document, GENERATED[program][document](_read(services, document)))
 
 
 def lockfile_template(texts: Mapping[Choice, str]) -> str:
-    """Lockfiles as one template, with the answers in place of the sample's."""
+    """npm's lockfiles as one template, with the answers in place of the sample's."""
     documents = _parsed(texts)
     for document in documents.values():
         for path, package in document["packages"].items():
@@ -58,20 +65,53 @@ def lockfile_template(texts: Mapping[Choice, str]) -> str:
     return merged(documents).replace(f'"{_NAME}"', '"[[ project_slug ]]"')
 
 
+def bun_lockfile_template(texts: Mapping[Choice, str]) -> str:
+    """Bun's lockfiles as one template. They are not quite JSON, and have a line for each package."""
+    _check(texts)
+    return merged_lines(texts).replace(f'"{_NAME}"', '"[[ project_slug ]]"')
+
+
 def openapi_template(texts: Mapping[Choice, str]) -> str:
     """OpenAPI documents as one template, with the answers in place of the sample's."""
-    return (
-        merged(_parsed(texts))
+    documents = {choice: _with_choices(document, answers(choice)) for choice, document in _parsed(texts).items()}
+    text = (
+        merged(documents)
         .replace(_NAME, "[[ project_slug ]]")
         .replace(json.dumps(_TEXT), "[[ description | to_json(ensure_ascii=False) ]]")
     )
+    return re.sub(
+        rf'(?m)^( *)(.*)"{_LIST}(\w+)"',
+        lambda match: f"{match[1]}{match[2]}[[ {match[3]} | tojson(indent=2) | indent({len(match[1])}) ]]",
+        text,
+    )
+
+
+def _with_choices(value: object, given: Mapping[str, object]) -> object:
+    """A document with a mark in place of each list of what was chosen."""
+    if isinstance(value, dict):
+        return {name: _with_choices(member, given) for name, member in value.items()}
+    if isinstance(value, list):
+        names = [name for name, chosen in given.items() if chosen == value]
+        return f"{_LIST}{names[0]}" if names else [_with_choices(item, given) for item in value]
+    return value
 
 
 def _parsed(texts: Mapping[Choice, str]) -> dict[Choice, Any]:
+    _check(texts)
+    return {choice: json.loads(text) for choice, text in texts.items()}
+
+
+def _check(texts: Mapping[Choice, str]) -> None:
     for delimiter in ("[[", "]]", "[%", "%]", "[#", "#]"):
         if any(delimiter in text for text in texts.values()):
             raise ToolError(f"A generated file holds {delimiter}, which is the template's own delimiter.")
-    return {choice: json.loads(text) for choice, text in texts.items()}
+
+
+GENERATED: Mapping[str, Mapping[str, Callable[[Mapping[Choice, str]], str]]] = {
+    "npm": {"package-lock.json": lockfile_template, "openapi.json": openapi_template},
+    "bun": {"bun.lock": bun_lockfile_template, "openapi.json": openapi_template},
+}
+"""What is written by which program of a service's, its lockfile first, and how it becomes a template."""
 
 
 def _read(services: Mapping[Choice, Path], name: str) -> dict[Choice, str]:

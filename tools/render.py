@@ -69,7 +69,7 @@ def refresh(variant: str, destination: Path, answers: Mapping[str, object] | Non
             with contextlib.suppress(OSError):  # it holds something else
                 (destination / folder).rmdir()
     manifest.write_text(json.dumps(names))
-    if "package.json" in changed or "package-lock.json" in changed:
+    if not {"package.json", "package-lock.json", "bun.lock"}.isdisjoint(changed):
         shutil.rmtree(destination / "node_modules", ignore_errors=True)
     return changed + gone
 
