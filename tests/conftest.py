@@ -11,7 +11,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from tools import VARIANTS
-from tools.install import install
+from tools.install import install, manager
 from tools.render import render
 from tools.toolchain import environment
 
@@ -77,7 +77,7 @@ def service(request: pytest.FixtureRequest, rendered: Rendered) -> Path:
 @pytest.fixture(scope="session")
 def built_service(service: Path) -> Path:
     """The same after `npm run build`."""
-    run(service, "npm", "run", "build")
+    run(service, manager(service), "run", "build")
     return service
 
 

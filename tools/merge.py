@@ -51,7 +51,7 @@ def merged_lines(texts: Mapping[Choice, str]) -> str:
     """The template that renders to each of the texts, which must end with a line feed, line by line."""
     lines: list[tuple[str, set[Choice]]] = []
     for choice, text in texts.items():
-        own = text.splitlines(keepends=True)
+        own = re.findall(r".*\n+", text)  # an empty line belongs to the one before
         matcher = difflib.SequenceMatcher(None, [line for line, _ in lines], own, autojunk=False)
         together: list[tuple[str, set[Choice]]] = []
         for tag, begin, end, own_begin, own_end in matcher.get_opcodes():

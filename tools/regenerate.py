@@ -123,7 +123,8 @@ def _write(source: Path, name: str, template: str) -> None:
 
 
 def _name(choice: Choice) -> str:
-    return "".join(f"{name}={value} " for name, value in choice)
+    given = {name: ",".join(value) if isinstance(value, list) else value for name, value in answers(choice).items()}
+    return "".join(f"{name}={value} " for name, value in given.items())
 
 
 def _run(command: list[str], folder: Path) -> None:

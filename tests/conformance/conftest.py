@@ -24,7 +24,7 @@ from tests.conformance.drivers.nest_typeorm import NestTypeorm
 from tests.conformance.processes import PATIENCE, Postgres, Service, environment, migrate
 from tests.conformance.scorecard import Outcome, table
 from tools import VARIANTS
-from tools.install import install
+from tools.install import install, manager
 
 DRIVERS: tuple[Driver, ...] = tuple(driver for driver in (NestTypeorm(), NestDrizzle()) if driver.variant in VARIANTS)
 
@@ -96,7 +96,8 @@ def folder(driver: Driver, rendered: Callable[[str], Path]) -> Path:
         return Path(given)
     service = rendered(driver.variant)
     install(service)
-    subprocess.run(["npm", "run", "build"], cwd=service, env=environment({}), check=True, capture_output=True)
+    build = [manager(service), "run", "build"]
+    subprocess.run(build, cwd=service, env=environment({}), check=True, capture_output=True)
     return service
 
 

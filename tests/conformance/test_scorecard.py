@@ -25,4 +25,4 @@ def test_a_driver_declares_what_the_scorecard_asks_of_its_variant(driver: Driver
 def test_every_check_of_a_built_variant_has_tests() -> None:
     sources = [path.read_text() for path in Path(__file__).parent.glob("test_*.py")]
     marked = {int(number) for source in sources for number in re.findall(r"pytest\.mark\.check\((\d+)\)", source)}
-    assert marked == {check.number for check in CHECKS if not check.variants.isdisjoint(VARIANTS)}
+    assert marked >= {check.number for check in CHECKS if not check.variants.isdisjoint(VARIANTS)}

@@ -6,6 +6,8 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools import VARIANTS
+
 FOLDER = Path(__file__).parent
 
 
@@ -29,9 +31,10 @@ class Mutant:
 
 
 def load() -> list[Mutant]:
-    """The mutants of all variants, in the order of their checks."""
+    """The mutants of all variants that are offered, in the order of their checks."""
     return [
         Mutant(variant=path.stem, **mutant)
         for path in sorted(FOLDER.glob("*.toml"))
+        if path.stem in VARIANTS
         for mutant in tomllib.loads(path.read_text())["mutant"]
     ]

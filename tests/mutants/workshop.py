@@ -11,7 +11,7 @@ from typing import Literal
 
 from tests.mutants import Mutant
 from tools import ROOT
-from tools.install import install
+from tools.install import install, manager
 from tools.render import render
 from tools.toolchain import environment
 
@@ -40,7 +40,7 @@ class Workshop:
         file.write_text(original.replace(mutant.find, mutant.replace))
         try:
             build = subprocess.run(
-                ["npm", "run", "build"],
+                [manager(self._service), "run", "build"],
                 cwd=self._service,
                 env=environment(),
                 capture_output=True,
