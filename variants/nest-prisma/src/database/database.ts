@@ -25,12 +25,18 @@ export interface TransactionLimits {
   readonly timeout: number;
 }
 
+interface OpenTransaction {
+  readonly client: IsolatedTransaction;
+  /** What is done once it is committed. */
+  readonly afterCommit: (() => Promise<void>)[];
+}
+
 /**
  * The only way to the database. What runs here runs on behalf of an organization, or of a person who signs in; outside of
  * `run()` nothing does.
  */
 export class Database {
-  readonly #transactions = new AsyncLocalStorage<IsolatedTransaction>();
+  readonly #transactions = new AsyncLocalStorage<OpenTransaction>();
 
   constructor(
     private readonly isolated: IsolatedClient,
@@ -42,7 +48,7 @@ export class Database {
    * where you call it.
    */
   get client(): IsolatedTransaction {
-    return this.#transactions.getStore() ?? this.isolated;
+    return this.#transactions.getStore()?.client ?? this.isolated;
   }
 
   /** The organization on whose behalf the code runs. @throws NoScopeError */
@@ -81,19 +87,36 @@ export class Database {
     options: TransactionOptions = {},
   ): Promise<Result> {
     const open = this.#transactions.getStore();
-    if (open !== undefined) return work(open);
-    const attempt = () =>
-      this.isolated.$transaction((client) => this.#transactions.run(client, () => work(client)), {
-        ...this.limits,
-        ...options,
-      });
-    return pRetry(attempt, {
+    if (open !== undefined) return work(open.client);
+    const attempt = async () => {
+      const afterCommit: OpenTransaction['afterCommit'] = [];
+      const result = await this.isolated.$transaction(
+        (client) => this.#transactions.run({ client, afterCommit }, () => work(client)),
+        { ...this.limits, ...options },
+      );
+      return { result, afterCommit };
+    };
+    const { result, afterCommit } = await pRetry(attempt, {
       retries: 4,
       minTimeout: 10,
       maxTimeout: 200,
       randomize: true,
       shouldRetry: ({ error }) => isRetryable(error),
     });
+    for (const hook of afterCommit) await hook();
+    return result;
+  }
+
+  /**
+   * Does something once the transaction that is open has been committed, and never where it is not; at once where none is
+   * open. For what others are told: a job that is added inside of a transaction may run before there is anything to do.
+   *
+   * @param work sees to its own failures: what is committed stays, and nobody is told
+   */
+  async afterCommit(work: () => Promise<void>): Promise<void> {
+    const open = this.#transactions.getStore();
+    if (open === undefined) await work();
+    else open.afterCommit.push(work);
   }
 
   /**

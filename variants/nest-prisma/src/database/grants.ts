@@ -12,7 +12,11 @@ const GRANTS: Readonly<Record<string, string>> = {
   customers: 'SELECT, INSERT, UPDATE',
   trackings: 'SELECT, INSERT, UPDATE',
   google_connections: 'SELECT, INSERT, UPDATE',
+  tracking_setups: 'SELECT, INSERT, UPDATE',
+  tracking_setup_steps: 'SELECT, INSERT, UPDATE',
   sync_runs: 'SELECT, INSERT, UPDATE',
+  google_resources: 'SELECT, INSERT, UPDATE',
+  dead_letters: 'SELECT, INSERT, UPDATE',
   audit_log: 'SELECT, INSERT',
   idempotency_keys: 'SELECT, INSERT, DELETE',
 };

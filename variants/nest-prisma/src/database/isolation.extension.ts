@@ -1,10 +1,13 @@
 import { Prisma } from '../generated/prisma/client.js';
 import { Isolation, IsolationError } from './isolation.js';
 import { isRawAllowed } from './raw-door.js';
-import { currentScope, isOrganizationScope } from './scope.js';
+import { currentScope, isOrganizationScope, isRedeliveryScope } from './scope.js';
 
 /** What a person who signs in may look at before it is known for which organization; the policies say which rows. */
 const OF_IDENTITY: ReadonlySet<string> = new Set(['User', 'Membership', 'Organization', 'Invitation']);
+
+/** What the worker looks at in all organizations: see `RedeliveryScope`. */
+const OF_REDELIVERY: ReadonlySet<string> = new Set(['TrackingSetup', 'SyncRun', 'GoogleConnection']);
 
 /**
  * Keeps organizations apart: see `Isolation` for how. Everything that Prisma is asked for goes through here, also inside of
@@ -41,6 +44,11 @@ export const isolationExtension = Prisma.defineExtension({
       if (model === undefined) {
         if (!isRawAllowed())
           throw new IsolationError(`${operation}: use Database.sql(), which names the organization.`);
+        return query(args);
+      }
+      if (isRedeliveryScope(scope)) {
+        if (!OF_REDELIVERY.has(model) || operation !== 'findMany')
+          throw new IsolationError(`${model}.${operation} is not for the worker that redelivers jobs.`);
         return query(args);
       }
       if (!isOrganizationScope(scope)) {

@@ -18,7 +18,11 @@ const FIELDS: Readonly<Record<Model, Readonly<Record<string, string>>>> = {
   Customer: Prisma.CustomerScalarFieldEnum,
   Tracking: Prisma.TrackingScalarFieldEnum,
   GoogleConnection: Prisma.GoogleConnectionScalarFieldEnum,
+  TrackingSetup: Prisma.TrackingSetupScalarFieldEnum,
+  TrackingSetupStep: Prisma.TrackingSetupStepScalarFieldEnum,
   SyncRun: Prisma.SyncRunScalarFieldEnum,
+  GoogleResource: Prisma.GoogleResourceScalarFieldEnum,
+  DeadLetter: Prisma.DeadLetterScalarFieldEnum,
   AuditLog: Prisma.AuditLogScalarFieldEnum,
   IdempotencyKey: Prisma.IdempotencyKeyScalarFieldEnum,
 };

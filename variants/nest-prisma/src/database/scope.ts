@@ -16,7 +16,15 @@ export interface IdentityScope {
   readonly userId: string | null;
 }
 
-export type Scope = OrganizationScope | IdentityScope;
+/**
+ * On behalf of nobody: the worker looks, in all organizations, for what is not finished and has no job. It may read which
+ * rows those are, and nothing else; the policies say which tables.
+ */
+export interface RedeliveryScope {
+  readonly purpose: 'redelivery';
+}
+
+export type Scope = OrganizationScope | IdentityScope | RedeliveryScope;
 
 /** The code reached the database without saying on whose behalf. That is a mistake in the code, never in a request. */
 export class NoScopeError extends Error {
@@ -46,8 +54,13 @@ export function isOrganizationScope(scope: Scope): scope is OrganizationScope {
   return 'organizationId' in scope;
 }
 
+export function isRedeliveryScope(scope: Scope): scope is RedeliveryScope {
+  return 'purpose' in scope;
+}
+
 /** @throws TypeError where the scope names something that cannot be one */
 export function assertScope(scope: Scope): void {
+  if (isRedeliveryScope(scope)) return;
   const ids = isOrganizationScope(scope) ? [scope.organizationId, scope.userId] : [scope.userId];
   if (ids.some((id) => id !== null && !UUID.test(id))) {
     throw new TypeError('A scope names organizations and users by their UUIDs.');
@@ -56,6 +69,7 @@ export function assertScope(scope: Scope): void {
 
 /** The settings that the policies of row-level security read. */
 export function scopeSettings(scope: Scope): Readonly<Record<string, string>> {
+  if (isRedeliveryScope(scope)) return { 'app.redelivery': 'on' };
   return isOrganizationScope(scope)
     ? { 'app.organization_id': scope.organizationId, 'app.user_id': scope.userId ?? '' }
     : {
