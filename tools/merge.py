@@ -25,7 +25,10 @@ def choices(variant: str) -> list[Choice]:
         default = question["default"]
         if question.get("multiselect"):
             each = [[(f"{value!r} in {name}", chosen) for chosen in (True, False)] for value in values]
-            options.append([facts for facts in itertools.product(*each) if any(chosen for _, chosen in facts)])
+            combinations = list(itertools.product(*each))
+            if "validator" in question:  # which wants one at least
+                combinations = [facts for facts in combinations if any(chosen for _, chosen in facts)]
+            options.append(combinations)
         else:
             options.append([((name, value),) for value in sorted(values, key=lambda value: value != default)])
     return [tuple(itertools.chain(*facts)) for facts in itertools.product(*options)]

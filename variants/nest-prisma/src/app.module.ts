@@ -7,7 +7,7 @@ import { CommonModule } from './common/common.module.js';
 import type { Config } from './config/config.js';
 import { CustomersModule } from './customers/customers.module.js';
 import { DatabaseModule } from './database/database.module.js';
-import { GoogleConnectionsModule } from './google-connections/google-connections.module.js';
+import { GoogleModule } from './google/google.module.js';
 import { HealthModule } from './health/health.module.js';
 import { MembersModule } from './members/members.module.js';
 import { OrganizationsModule } from './organizations/organizations.module.js';
@@ -30,7 +30,7 @@ export class AppModule {
         CustomersModule,
         TrackingsModule,
         AnalyticsModule,
-        GoogleConnectionsModule,
+        GoogleModule,
       ],
     };
   }

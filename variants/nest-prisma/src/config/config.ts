@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseKeyRing } from '../common/crypto/encryption.js';
+import { googleApiSettings } from '../google/google.settings.js';
 import { loadConfig } from './load-config.js';
 import { databaseSettings, migrationSettings, serviceSettings } from './settings.js';
 
@@ -56,6 +57,7 @@ const schema = z
       .optional()
       .describe('where Google sends users back to: a page of the front end'),
     GOOGLE_BASE_URL: z.url().optional().describe("stands in for all of Google's hosts, in tests"),
+    ...googleApiSettings,
     SERVICE_TOKEN_AUDIENCE: z.string().min(1).default(serviceSettings.OTEL_SERVICE_NAME.parse(undefined)),
   })
   .refine(

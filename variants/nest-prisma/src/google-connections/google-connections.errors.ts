@@ -12,12 +12,3 @@ export class AuthorizationFailedError extends DomainError {
     super('Google was not connected: begin again.', 'AUTHORIZATION_FAILED', { reason });
   }
 }
-
-/** The user has taken the access away. Only they can give it back. */
-export class ReconnectRequiredError extends DomainError {
-  constructor(id: string) {
-    super('Google no longer lets this service in: connect the account again.', 'RECONNECT_REQUIRED', {
-      connectionId: id,
-    });
-  }
-}

@@ -6,12 +6,9 @@ import { Encryption } from '../common/crypto/encryption.js';
 import type { Config } from '../config/config.js';
 import { Database } from '../database/database.js';
 import { type GoogleConnection, Prisma } from '../generated/prisma/client.js';
+import { ReconnectRequiredError } from '../google/google.errors.js';
 import { GoogleOAuthService, type GrantedTokens } from '../google/google-oauth.service.js';
-import {
-  AuthorizationFailedError,
-  ConnectionNotFoundError,
-  ReconnectRequiredError,
-} from './google-connections.errors.js';
+import { AuthorizationFailedError, ConnectionNotFoundError } from './google-connections.errors.js';
 import { PendingAuthorizations } from './pending-authorizations.js';
 
 /** A token is renewed this long before it ends, so that no call to Google begins with one that ends meanwhile. */
@@ -117,13 +114,22 @@ export class GoogleConnectionsService {
     return renewal;
   }
 
-  private async renew(id: string): Promise<string> {
+  /**
+   * Another access token, for one that Google refuses though its time is not over.
+   *
+   * @throws ConnectionNotFoundError, ReconnectRequiredError, GoogleUnavailableError
+   */
+  async renewedAccessToken(id: string, refused: string): Promise<string> {
+    return this.renew(id, refused);
+  }
+
+  private async renew(id: string, refused?: string): Promise<string> {
     const token = await this.database.transaction(async (client) => {
       await this.lock(id);
       // Again, behind the lock: another process may have done it meanwhile.
       const connection = await this.get(id);
       const current = this.currentToken(connection);
-      if (current !== undefined) return current;
+      if (current !== undefined && current !== refused) return current;
       if (connection.refreshToken === null) return undefined;
       const refreshed = await this.google.refresh(this.decrypt(connection, connection.refreshToken));
       if (refreshed.isRevoked) {

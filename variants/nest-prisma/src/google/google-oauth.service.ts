@@ -96,7 +96,7 @@ export class GoogleOAuthService {
 
   private client(): OAuth2Client {
     const { GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET, GOOGLE_REDIRECT_URI } = this.config;
-    if (GOOGLE_CLIENT_ID === undefined) throw new GoogleNotConfiguredError();
+    if (GOOGLE_CLIENT_ID === undefined) throw new GoogleNotConfiguredError('GOOGLE_CLIENT_ID');
     return new OAuth2Client({
       clientId: GOOGLE_CLIENT_ID,
       clientSecret: GOOGLE_CLIENT_SECRET,

@@ -1,10 +1,11 @@
 import { DomainError } from '../common/errors/domain-error.js';
-import type { GoogleApi } from './calls/apis.js';
 
-/** Asked for where Google says "later" without saying when, in milliseconds. */
+/** Said where Google says "later" without saying when, in milliseconds. */
 const LATER_MS = 30_000;
 
-/** The service has no client of Google's to connect with. */
+type Context = Readonly<Record<string, unknown>>;
+
+/** The service lacks a setting without which it cannot call Google. */
 export class GoogleNotConfiguredError extends DomainError {
   constructor(setting: string) {
     super(`This service is not set up for Google: ${setting} is not set.`, 'GOOGLE_NOT_CONFIGURED');
@@ -20,18 +21,23 @@ export class ReconnectRequiredError extends DomainError {
   }
 }
 
+export interface Unavailability extends ErrorOptions {
+  readonly context?: Context;
+  /** Whether the request may have had its effect, though there is no answer. */
+  readonly mayHaveArrived?: boolean;
+  /** What Google has asked for, where it has. */
+  readonly askedMs?: number;
+}
+
 /** Google did not answer, or not as it should, after everything that could be repeated was. */
 export class GoogleUnavailableError extends DomainError {
-  /**
-   * @param mayHaveArrived whether the request may have had its effect though there is no answer: one that creates
-   *   something is not sent again before it was looked for
-   */
-  constructor(
-    options: ErrorOptions = {},
-    context: Readonly<Record<string, unknown>> = {},
-    readonly mayHaveArrived = false,
-  ) {
-    super('Google does not answer as it should. Try again.', 'GOOGLE_UNAVAILABLE', context, {}, options);
+  readonly mayHaveArrived: boolean;
+  readonly askedMs: number | undefined;
+
+  constructor({ cause, context = {}, mayHaveArrived = false, askedMs }: Unavailability) {
+    super('Google does not answer as it should. Try again.', 'GOOGLE_UNAVAILABLE', context, {}, { cause });
+    this.mayHaveArrived = mayHaveArrived;
+    this.askedMs = askedMs;
   }
 }
 
@@ -42,41 +48,47 @@ export class GoogleQuotaError extends DomainError {
 
   /** @param askedMs what Google has asked for, where it has */
   constructor(
-    readonly api: GoogleApi,
     readonly askedMs: number | undefined,
+    context: Context = {},
   ) {
     const retryAfterMs = askedMs ?? LATER_MS;
-    const seconds = Math.ceil(retryAfterMs / 1_000);
+    const seconds = Math.max(1, Math.ceil(retryAfterMs / 1_000));
     super(
       `The quota for calls to Google is used up. Try again in ${seconds} s.`,
       'GOOGLE_QUOTA_EXCEEDED',
-      { api },
+      context,
       { retryAfter: seconds },
     );
     this.retryAfterMs = retryAfterMs;
   }
 }
 
+export interface Refusal {
+  /** Of HTTP. */
+  readonly status: number;
+  /** Google's own code, e.g. `PERMISSION_DENIED`. */
+  readonly reason: string;
+  /** Google's own words. */
+  readonly explanation: string;
+  /** As Google's error model has them (AIP-193). */
+  readonly details?: readonly unknown[];
+}
+
 /** Google has understood the request and refuses it. It would refuse the same again. */
 export class GoogleRequestError extends DomainError {
-  /**
-   * @param status of HTTP
-   * @param reason Google's own code, e.g. `duplicateName` or `PERMISSION_DENIED`
-   * @param explanation Google's own words
-   * @param details as Google's error model has them (AIP-193)
-   */
-  constructor(
-    readonly status: number,
-    readonly reason: string,
-    explanation: string,
-    context: Readonly<Record<string, unknown>> = {},
-    readonly details: readonly unknown[] = [],
-  ) {
+  readonly status: number;
+  readonly reason: string;
+  readonly details: readonly unknown[];
+
+  constructor({ status, reason, explanation, details = [] }: Refusal, context: Context = {}) {
     super(
       `Google refuses the request: ${explanation}`,
       'GOOGLE_REQUEST_REFUSED',
       { status, ...context },
       { reason },
     );
+    this.status = status;
+    this.reason = reason;
+    this.details = details;
   }
 }

@@ -22,6 +22,8 @@ export const PROBLEMS: Readonly<Record<string, ProblemType>> = {
   AUTHORIZATION_FAILED: { status: 400, title: 'Google was not connected' },
   RECONNECT_REQUIRED: { status: 409, title: 'The Google account must be connected again' },
   GOOGLE_NOT_CONFIGURED: { status: 503, title: 'The service is not set up for Google' },
+  GOOGLE_QUOTA_EXCEEDED: { status: 503, title: 'The quota at Google is used up', retryAfter: 30 },
+  GOOGLE_REQUEST_REFUSED: { status: 422, title: 'Google refuses the request' },
   GOOGLE_UNAVAILABLE: { status: 503, title: 'Google does not answer', retryAfter: 30 },
   VERSION_CONFLICT: { status: 412, title: 'The resource was changed in between' },
   PRECONDITION_REQUIRED: { status: 428, title: 'If-Match is required' },
