@@ -11,6 +11,7 @@ import { createLogger } from './shared/lib/logging/logger.js';
 import { databasePlugin } from './shared/plugins/database.js';
 import { docsPlugin } from './shared/plugins/docs.js';
 import { errorsPlugin } from './shared/plugins/errors.js';
+import { expiryPlugin } from './shared/plugins/expiry.js';
 import { healthPlugin } from './shared/plugins/health.js';
 import { metricsPlugin } from './shared/plugins/metrics.js';
 import { rateLimitPlugin } from './shared/plugins/rate-limit.js';
@@ -34,12 +35,13 @@ export async function createApp(config: Config) {
   await app.register(valkeyPlugin, { url: config.REDIS_URL });
   await app.register(rateLimitPlugin, { settings: config });
   await app.register(databasePlugin, { settings: config });
+  await app.register(expiryPlugin, { settings: config });
   await app.register(docsPlugin);
   await app.register(healthPlugin);
   await app.register(metricsPlugin);
   await app.register(authModule, { settings: config });
-  await app.register(usersModule);
   await app.register(providersModule, { settings: config });
   await app.register(chatModule, { settings: config });
+  await app.register(usersModule);
   return app;
 }

@@ -17,6 +17,7 @@ describe('an answer', () => {
     historyTokens: 256,
     useTools: false,
     createdAt: time,
+    version: 1,
     updatedAt: time,
   };
 

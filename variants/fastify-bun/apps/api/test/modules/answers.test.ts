@@ -415,7 +415,8 @@ describe('a chat', () => {
     const { status, body } = await send(chat.id);
     expect([status, body.code]).toEqual([409, 'NO_PROVIDER_KEY']);
     const { providerKeyId } = await startChat(service, upstream, ada);
-    expect((await service.patch(`/chats/${chat.id}`, { providerKeyId }, ada.auth)).status).toBe(200);
+    const current = { ...ada.auth, 'if-match': '"2"' };
+    expect((await service.patch(`/chats/${chat.id}`, { providerKeyId }, current)).status).toBe(200);
     expect((await send(chat.id)).status).toBe(201);
   });
 

@@ -28,6 +28,9 @@ afterAll(async () => {
 const say = (chatId: string, content: string, user = ada) =>
   service.post(`/chats/${chatId}/messages`, { content }, user.auth);
 
+/** Headers of a change that is meant for a version. */
+const at = (version: number, { auth }: TestUser) => ({ ...auth, 'if-match': `"${version}"` });
+
 /** All rows of a list, page by page. */
 async function pages(path: string, { auth }: TestUser, limit: number): Promise<{ id: string }[][]> {
   const found: { id: string }[][] = [];
@@ -57,7 +60,7 @@ describe('a chat', () => {
     const changed = await service.patch(
       `/chats/${chat.id}`,
       { title: 'Looms', systemPrompt: 'Be kind.' },
-      ada.auth,
+      at(1, ada),
     );
     expect(changed.body).toMatchObject({ title: 'Looms', systemPrompt: 'Be kind.', model: 'some-model' });
     expect((await service.delete(`/chats/${chat.id}`, ada.auth)).status).toBe(204);
@@ -77,7 +80,7 @@ describe('a chat', () => {
     ['a window that is no number', { historyTokens: '8000' }],
   ])('is not changed by %s', async (_, changes) => {
     const chat = await startChat(service, upstream, ada);
-    const { status, body } = await service.patch(`/chats/${chat.id}`, changes, ada.auth);
+    const { status, body } = await service.patch(`/chats/${chat.id}`, changes, at(1, ada));
     expect([status, body.code]).toEqual([400, 'VALIDATION_FAILED']);
   });
 
@@ -86,10 +89,51 @@ describe('a chat', () => {
     const made = await service.post('/chats', { providerKeyId, model: 'm' }, eve.auth);
     expect([made.status, made.body.code]).toEqual([404, 'PROVIDER_KEY_NOT_FOUND']);
     const hers = await startChat(service, upstream, eve);
-    expect((await service.patch(`/chats/${hers.id}`, { providerKeyId }, eve.auth)).status).toBe(404);
+    expect((await service.patch(`/chats/${hers.id}`, { providerKeyId }, at(1, eve))).status).toBe(404);
     await expect(
       database.owner.query('UPDATE chats SET provider_key_id = $1 WHERE id = $2', [providerKeyId, hers.id]),
     ).rejects.toThrow('chats_provider_key_fk');
+  });
+});
+
+describe('a change of a chat', () => {
+  it('is refused where the chat was changed in between, and where it does not say for which version it is', async () => {
+    const { id } = await startChat(service, upstream, ada);
+    const path = `/chats/${id}`;
+    const [one, two] = await Promise.all([
+      service.patch(path, { title: 'one' }, at(1, ada)),
+      service.patch(path, { title: 'two' }, at(1, ada)),
+    ]);
+    expect([one.status, two.status].toSorted()).toEqual([200, 412]);
+    const [winner] = [one, two].filter(({ status }) => status === 200);
+    expect(winner?.headers.get('etag')).toBe('"2"');
+    expect((await service.get(path, ada.auth)).body).toEqual(winner?.body);
+    expect((await service.patch(path, { title: 'three' }, ada.auth)).body.code).toBe('PRECONDITION_REQUIRED');
+  });
+
+  it('makes what a client holds out of date, also where its key goes', async () => {
+    const { id, providerKeyId } = await startChat(service, upstream, ada);
+    const held = { ...ada.auth, 'if-none-match': '"1"' };
+    expect((await service.get(`/chats/${id}`, held)).status).toBe(304);
+    await service.delete(`/providers/${providerKeyId}`, ada.auth);
+    const { status, body, headers } = await service.get(`/chats/${id}`, held);
+    expect([status, body.version, headers.get('etag')]).toEqual([200, 2, '"2"']);
+  });
+});
+
+describe('a message that no answer is asked for', () => {
+  it('is kept, in a chat without a key as well, and no provider is asked', async () => {
+    const { body: chat } = await service.post('/chats', { model: 'some-model' }, ada.auth);
+    const asked = upstream.requests.length;
+    const sent = await service.post(
+      `/chats/${chat.id}/messages`,
+      { content: 'as I said', answer: false },
+      ada.auth,
+    );
+    expect([sent.status, sent.body.message, sent.body.userMessage.status]).toEqual([201, null, 'complete']);
+    const { data } = (await service.get(`/chats/${chat.id}/messages`, ada.auth)).body;
+    expect(data).toEqual([sent.body.userMessage]);
+    expect(upstream.requests).toHaveLength(asked);
   });
 });
 
@@ -113,7 +157,7 @@ describe('another user’s chat', () => {
     ];
     for (const [method, path, sent] of routes) {
       const ask = (id: string) =>
-        service.request(method, `/chats/${id}${path}`, sent, { ...eve.auth, 'x-request-id': 'same' });
+        service.request(method, `/chats/${id}${path}`, sent, { ...at(1, eve), 'x-request-id': 'same' });
       const [foreign, unknown] = [await ask(chat.id), await ask(crypto.randomUUID())];
       expect([method, path, foreign.status]).toEqual([method, path, 404]);
       const { instance: _one, ...told } = foreign.body;

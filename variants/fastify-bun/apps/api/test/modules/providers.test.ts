@@ -40,7 +40,7 @@ afterAll(async () => {
 /** What is needed to store a key of a provider. */
 const given = (provider: string) => ({
   provider,
-  label: 'mine',
+  label: `mine, ${crypto.randomUUID()}`,
   apiKey: CANARY,
   ...(provider === 'openai-compatible' && { baseUrl: `${upstream.url}/v1` }),
 });
@@ -82,6 +82,14 @@ describe('a stored key', () => {
 
   it('that is short is masked altogether', async () => {
     expect((await create({ apiKey: 'ollama' })).body.lastFour).toBe('');
+  });
+
+  it('has a label that no other key of the same user has', async () => {
+    const label = crypto.randomUUID();
+    expect((await create({ label })).status).toBe(201);
+    const { status, body } = await create({ label });
+    expect([status, body.code]).toEqual([409, 'CONFLICT']);
+    expect((await create({ label }, await signUp(service))).status).toBe(201);
   });
 
   it('can be renamed, replaced and deleted', async () => {
@@ -134,7 +142,7 @@ describe('a stored key', () => {
       expect(told).toEqual(expected);
     }
     expect((await service.get('/providers', eve.auth)).body.data).toEqual([]);
-    expect((await service.get(`/providers/${id}`, ada.auth)).body.label).toBe('mine');
+    expect((await service.get(`/providers/${id}`, ada.auth)).body.label).toStartWith('mine');
     expect(upstream.requests).toEqual([]);
   });
 

@@ -4,6 +4,7 @@ import { gateways, startChat } from '../support/providers.js';
 import { startService, type TestService } from '../support/service.js';
 import { startUpstream } from '../support/upstream.js';
 import { PASSWORD, signUp } from '../support/users.js';
+import { waitFor } from '../support/wait.js';
 
 let database: TestDatabase;
 let service: TestService;
@@ -106,6 +107,37 @@ describe('deleting the account', () => {
     const { key } = (await service.post('/api/auth/api-key/create', { name: 'a' }, auth)).body;
     expect((await service.delete('/users/me', { 'x-api-key': key })).status).toBe(403);
     expect((await service.get('/users/me', auth)).status).toBe(200);
+  });
+
+  it('asks for a log-in that is not long ago', async () => {
+    const { id, auth } = await signUp(service);
+    const age = 'UPDATE sessions SET created_at = now() - make_interval(secs => $2) WHERE user_id = $1';
+    await database.owner.query(age, [id, 601]);
+    const { status, body } = await service.delete('/users/me', auth);
+    expect([status, body.code]).toEqual([403, 'SESSION_NOT_FRESH']);
+    expect((await service.get('/users/me', auth)).status).toBe(200);
+    await database.owner.query(age, [id, 590]);
+    expect((await service.delete('/users/me', auth)).status).toBe(204);
+  });
+
+  it('hangs up on the provider that is answering', async () => {
+    const upstream = startUpstream();
+    upstream.usual = { chunks: Array.from({ length: 200 }, () => 'word '), delayMs: 50 };
+    const chatting = await startService(database, gateways(upstream));
+    try {
+      const user = await signUp(chatting);
+      const chat = await startChat(chatting, upstream, user);
+      const { auth } = user;
+      const answer = chatting.post(`/chats/${chat.id}/messages`, { content: 'Hello?' }, auth);
+      await waitFor(() => upstream.requests.length > 0);
+      expect((await chatting.delete('/users/me', auth)).status).toBe(204);
+      await waitFor(() => upstream.aborted.count > 0);
+      expect((await answer).status).toBe(201);
+      expect(await tablesWith(user.id)).toEqual([]);
+    } finally {
+      await chatting.stop();
+      await upstream.stop();
+    }
   });
 
   it('leaves others alone', async () => {

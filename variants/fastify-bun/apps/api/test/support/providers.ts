@@ -23,7 +23,7 @@ export function gateways({ url, host }: Upstream): Record<string, string> {
 export function keyFor(provider: string, { url }: Upstream) {
   return {
     provider,
-    label: 'mine',
+    label: `mine, ${crypto.randomUUID()}`,
     apiKey: CANARY,
     ...(provider === 'openai-compatible' && { baseUrl: `${url}/v1` }),
   };

@@ -32,7 +32,9 @@ type Query<Op extends Operation> = Op extends { query: infer Q extends z.ZodType
 type Body<Op extends Operation> = Op extends { body: infer B extends z.ZodType }
   ? { body: z.input<B> }
   : unknown;
-type Input<Op extends Operation> = Params<Op> & Query<Op> & Body<Op>;
+type Version<Op extends Operation> = Op extends { isVersioned: true } ? { version: number } : unknown;
+type Key<Op extends Operation> = Op extends { isKeyed: true } ? { idempotencyKey?: string } : unknown;
+type Input<Op extends Operation> = Params<Op> & Query<Op> & Body<Op> & Version<Op> & Key<Op>;
 type Arguments<Op extends Operation> =
   unknown extends Input<Op>
     ? []
@@ -86,15 +88,27 @@ export function createClient({ baseUrl, headers = {}, fetch = globalThis.fetch }
     const {
       query = {},
       body,
+      version,
+      idempotencyKey,
       ...params
-    } = input as { query?: object; body?: unknown } & Record<string, string>;
+    } = input as {
+      query?: object;
+      body?: unknown;
+      version?: number;
+      idempotencyKey?: string;
+    } & Record<string, string>;
     const search = new URLSearchParams(
       Object.entries(query).flatMap(([name, value]) =>
         value === undefined ? [] : [[name, String(value)] as [string, string]],
       ),
     );
     const filled = path.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(params[name] ?? ''));
-    const response = await request(method, search.size > 0 ? `${filled}?${search}` : filled, body);
+    const response = await request(method, search.size > 0 ? `${filled}?${search}` : filled, body, {
+      headers: {
+        ...(version !== undefined && { 'if-match': `"${version}"` }),
+        ...(idempotencyKey !== undefined && { 'idempotency-key': idempotencyKey }),
+      },
+    });
     const text = await response.text();
     return answer.parse(text === '' ? undefined : JSON.parse(text));
   }

@@ -27,6 +27,10 @@ export interface Operation {
   readonly query?: z.ZodType;
   readonly body?: z.ZodType;
   readonly answer: z.ZodType;
+  /** A change of what is at a version: without that it is refused. */
+  readonly isVersioned?: boolean;
+  /** It may be sent with an `Idempotency-Key`: then a repetition has no second effect. */
+  readonly isKeyed?: boolean;
 }
 
 const nothing = z.undefined();
@@ -38,7 +42,13 @@ export const OPERATIONS = {
   deleteMe: { method: 'DELETE', path: '/users/me', answer: nothing },
   exportMe: { method: 'GET', path: '/users/me/export', answer: UserExport },
 
-  createProviderKey: { method: 'POST', path: '/providers', body: CreateProviderKey, answer: ProviderKey },
+  createProviderKey: {
+    method: 'POST',
+    path: '/providers',
+    body: CreateProviderKey,
+    answer: ProviderKey,
+    isKeyed: true,
+  },
   listProviderKeys: { method: 'GET', path: '/providers', answer: z.object({ data: z.array(ProviderKey) }) },
   getProviderKey: { method: 'GET', path: '/providers/{id}', answer: ProviderKey },
   updateProviderKey: {
@@ -61,13 +71,25 @@ export const OPERATIONS = {
   },
   deleteProviderKey: { method: 'DELETE', path: '/providers/{id}', answer: nothing },
 
-  createChat: { method: 'POST', path: '/chats', body: CreateChat, answer: Chat },
+  createChat: { method: 'POST', path: '/chats', body: CreateChat, answer: Chat, isKeyed: true },
   listChats: { method: 'GET', path: '/chats', query: ListChats, answer: page(Chat) },
   getChat: { method: 'GET', path: '/chats/{id}', answer: Chat },
-  updateChat: { method: 'PATCH', path: '/chats/{id}', body: UpdateChat, answer: Chat },
+  updateChat: {
+    method: 'PATCH',
+    path: '/chats/{id}',
+    body: UpdateChat,
+    answer: Chat,
+    isVersioned: true,
+  },
   deleteChat: { method: 'DELETE', path: '/chats/{id}', answer: nothing },
 
-  sendMessage: { method: 'POST', path: '/chats/{id}/messages', body: SendMessage, answer: SentMessage },
+  sendMessage: {
+    method: 'POST',
+    path: '/chats/{id}/messages',
+    body: SendMessage,
+    answer: SentMessage,
+    isKeyed: true,
+  },
   listMessages: { method: 'GET', path: '/chats/{id}/messages', query: pageQuery, answer: page(Message) },
   getMessage: { method: 'GET', path: '/chats/{id}/messages/{messageId}', answer: Message },
   updateMessage: {

@@ -17,11 +17,12 @@ export const Chat = z
   .object({
     id,
     title: z.string(),
-    providerKeyId: id.nullable().describe('null once the key was deleted'),
+    providerKeyId: id.nullable().describe('null before one is chosen, and once it was deleted'),
     model: z.string(),
     systemPrompt: z.string().nullable(),
     historyTokens: z.int(),
     useTools: z.boolean(),
+    version: z.int().describe('goes up with each change; the ETag'),
     createdAt: instant,
     updatedAt: instant,
   })
@@ -30,7 +31,7 @@ export type Chat = z.output<typeof Chat>;
 
 export const CreateChat = z.strictObject({
   title: title.default('New chat'),
-  providerKeyId: id,
+  providerKeyId: id.nullable().default(null).describe('null: to be chosen before the first answer'),
   model,
   systemPrompt: systemPrompt.default(null),
   historyTokens: historyTokens.default(8_000),
@@ -73,6 +74,7 @@ export type Message = z.output<typeof Message>;
 
 export const SendMessage = z.strictObject({
   content: plainText(1, 100_000),
+  answer: z.boolean().default(true).describe('false: the message is only kept, and no model is asked'),
   stream: z
     .boolean()
     .default(false)
@@ -85,4 +87,8 @@ export type SendMessage = z.output<typeof SendMessage>;
 export const UpdateMessage = z.strictObject({ content: plainText(1, 100_000) });
 export type UpdateMessage = z.output<typeof UpdateMessage>;
 
-export const SentMessage = z.object({ userMessage: Message, message: Message });
+export const SentMessage = z.object({
+  userMessage: Message,
+  message: Message.nullable().describe('the answer; null where none was asked for'),
+});
+export type SentMessage = z.output<typeof SentMessage>;

@@ -12,6 +12,12 @@ export const SessionRequiredError = createError(
   403,
 );
 
+export const SessionNotFreshError = createError(
+  'SESSION_NOT_FRESH',
+  'This cannot be undone: log in again with your password first.',
+  403,
+);
+
 export const OriginNotAllowedError = createError(
   'ORIGIN_NOT_ALLOWED',
   'The page that sent this request is not one of the origins in CORS_ORIGINS.',

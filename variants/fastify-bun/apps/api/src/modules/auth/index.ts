@@ -2,7 +2,12 @@ import type { FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { LRUCache } from 'lru-cache';
 import { createMailer, type MailSettings } from '../../shared/lib/mail/mailer.js';
-import { OriginNotAllowedError, SessionRequiredError, UnauthorizedError } from './errors.js';
+import {
+  OriginNotAllowedError,
+  SessionNotFreshError,
+  SessionRequiredError,
+  UnauthorizedError,
+} from './errors.js';
 import { createAuthRepository, createSessionRepository } from './repository.js';
 import { type AuthRoutesOptions, authRoutes } from './routes.js';
 import {
@@ -18,7 +23,10 @@ import type { Principal } from './types.js';
 
 type Settings = AuthSettings &
   MailSettings &
-  AuthRoutesOptions['settings'] & { readonly SESSION_CACHE_MS: number };
+  AuthRoutesOptions['settings'] & {
+    readonly FRESH_SESSION_SECONDS: number;
+    readonly SESSION_CACHE_MS: number;
+  };
 
 /** Sessions that one process remembers at most. */
 const CACHED_SESSIONS = 10_000;
@@ -49,7 +57,7 @@ export const authModule = fp<{ readonly settings: Settings }>(
         const session = await sessions.findByToken(token);
         if (session !== undefined && isFresh(session.expiresAt)) {
           if (settings.SESSION_CACHE_MS > 0) remembered.set(token, session.userId);
-          return { userId: session.userId, via: 'session' };
+          return { userId: session.userId, via: 'session', loggedInAt: session.createdAt };
         }
       }
       return askBetterAuth(service, request);
@@ -62,6 +70,8 @@ export const authModule = fp<{ readonly settings: Settings }>(
       // Whoever changes the account is looked up in any case.
       request.principal = await authenticate(request, !needsSession);
       if (needsSession && request.principal.via !== 'session') throw new SessionRequiredError();
+      if (needsSession === 'fresh' && !isRecent(request.principal, settings.FRESH_SESSION_SECONDS))
+        throw new SessionNotFreshError();
       if (isForged(request, origins)) throw new OriginNotAllowedError();
     });
     app.addHook('onSend', async (request) => {
@@ -73,6 +83,10 @@ export const authModule = fp<{ readonly settings: Settings }>(
   },
   { name: 'auth', dependencies: ['database', 'rate-limit'] },
 );
+
+function isRecent({ loggedInAt }: Principal, seconds: number): boolean {
+  return loggedInAt !== undefined && Date.now() - loggedInAt.getTime() < seconds * 1_000;
+}
 
 /** Whether a session is valid, and need not be made to last longer yet. */
 function isFresh(expiresAt: Date): boolean {
@@ -89,7 +103,7 @@ async function askBetterAuth(service: AuthService, { headers }: FastifyRequest):
   const via = given.has('x-api-key') ? 'api-key' : 'session';
   const session = await service.api.getSession({ headers: given }).catch(refuseOr);
   if (session === null) throw new UnauthorizedError();
-  return { userId: session.user.id, via };
+  return { userId: session.user.id, via, loggedInAt: session.session.createdAt };
 }
 
 /** Better Auth throws where an API key is wrong or expired; what else goes wrong is no fault of the caller. */

@@ -18,16 +18,20 @@ export function createAuthRepository(db: Database) {
   });
 }
 
+type SessionRow = typeof sessions.$inferSelect;
+
 /** Sessions, read as every request reads them: in one statement that PostgreSQL has planned before. */
 export function createSessionRepository(db: Database) {
   const byToken = db
-    .select({ userId: sessions.userId, expiresAt: sessions.expiresAt })
+    .select({ userId: sessions.userId, expiresAt: sessions.expiresAt, createdAt: sessions.createdAt })
     .from(sessions)
     .where(eq(sessions.token, sql.placeholder('token')))
     .prepare('session_by_token');
 
   return {
-    async findByToken(token: string): Promise<{ userId: string; expiresAt: Date } | undefined> {
+    async findByToken(
+      token: string,
+    ): Promise<Pick<SessionRow, 'userId' | 'expiresAt' | 'createdAt'> | undefined> {
       const [row] = await byToken.execute({ token });
       return row;
     },

@@ -2,6 +2,12 @@ import createError from '@fastify/error';
 
 export const ChatNotFoundError = createError('CHAT_NOT_FOUND', 'There is no chat with this id.', 404);
 
+export const ChatChangedError = createError(
+  'VERSION_CONFLICT',
+  'The chat was changed in between. Read it again, and repeat the change where it still makes sense.',
+  412,
+);
+
 export const MessageNotFoundError = createError(
   'MESSAGE_NOT_FOUND',
   'There is no message with this id in this chat.',
@@ -10,7 +16,7 @@ export const MessageNotFoundError = createError(
 
 export const NoProviderKeyError = createError(
   'NO_PROVIDER_KEY',
-  'The key of this chat was deleted. Choose another one: PATCH the chat with providerKeyId.',
+  'The chat has no provider key, or it was deleted. Choose one: PATCH the chat with providerKeyId.',
   409,
 );
 

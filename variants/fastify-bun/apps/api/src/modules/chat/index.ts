@@ -6,6 +6,13 @@ import { chatRoutes } from './routes.js';
 import { createChatService } from './service.js';
 import { createStreamStore } from './stream-store.js';
 import { createTools } from './tools.js';
+import type { AnswerAccess } from './types.js';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    readonly answers: AnswerAccess;
+  }
+}
 
 /** Once the server closes, answers that are being made have this long to come to their end, in milliseconds. */
 const SHUTDOWN_GRACE_MS = 3_000;
@@ -28,6 +35,7 @@ export const chatModule = fp<{ readonly settings: Settings }>(
       settings,
       log: app.log,
     });
+    app.decorate('answers', service.access);
     // The server waits for its requests, and those for their answers.
     let shutdown: NodeJS.Timeout | undefined;
     app.addHook('preClose', async () => {

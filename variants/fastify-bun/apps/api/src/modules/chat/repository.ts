@@ -1,8 +1,16 @@
+import { Chat } from '@app/shared';
 import { and, desc, eq, ne, or, type SQL, sql } from 'drizzle-orm';
+import { z } from 'zod';
 import type { Database } from '../../shared/db/client.js';
+import { findOutcome, once, releaseKey } from '../../shared/db/idempotency.js';
 import { chats, messages } from '../../shared/db/schema/index.js';
+import type { KeyedRequest, Outcome } from '../../shared/lib/idempotency/types.js';
 import type { Cursor } from '../../shared/lib/pagination/cursor.js';
 import type { AnswerResult, ChatRow, MessageRow, NewChatRow, NewMessageRow } from './types.js';
+
+/** What is stored of a message that was sent under an `Idempotency-Key`. */
+const SentIds = z.object({ userMessageId: z.uuid(), messageId: z.uuid().nullable() });
+export type SentIds = z.output<typeof SentIds>;
 
 export type ChatRepository = ReturnType<typeof createChatRepository>;
 
@@ -24,8 +32,8 @@ export function createChatRepository(db: Database) {
     .prepare('chats_first_page');
 
   return {
-    async create(row: NewChatRow): Promise<ChatRow> {
-      return only(await db.insert(chats).values(row).returning());
+    create(row: NewChatRow, request?: KeyedRequest): Promise<Outcome<Chat>> {
+      return once(db, request, Chat, async (tx) => only(await tx.insert(chats).values(row).returning()));
     },
 
     /** Newest first; one row more than asked for tells that there is another page. */
@@ -50,8 +58,18 @@ export function createChatRepository(db: Database) {
       return row;
     },
 
-    async update(userId: string, id: string, changes: Partial<NewChatRow>): Promise<ChatRow | undefined> {
-      const [row] = await db.update(chats).set(changes).where(ownChat(userId, id)).returning();
+    /** Changes a chat that is still at a version; `undefined` where it is not. */
+    async update(
+      userId: string,
+      id: string,
+      version: number,
+      changes: Partial<NewChatRow>,
+    ): Promise<ChatRow | undefined> {
+      const [row] = await db
+        .update(chats)
+        .set({ ...changes, version: version + 1 })
+        .where(and(ownChat(userId, id), eq(chats.version, version)))
+        .returning();
       return row;
     },
 
@@ -83,16 +101,30 @@ export function createChatRepository(db: Database) {
       return row;
     },
 
-    /** What the user has said and the answer that is about to be made, in one transaction. */
-    addExchange(question: NewMessageRow, answer: NewMessageRow): Promise<[MessageRow, MessageRow]> {
-      return db.transaction(async (tx) => {
-        const rows = await tx.insert(messages).values([question, answer]).returning();
-        await tx
-          .update(chats)
-          .set({ updatedAt: new Date() })
-          .where(ownChat(question.userId, question.chatId));
-        return [only(rows.slice(0, 1)), only(rows.slice(1))];
+    /** What the user has said and, where one is about to be made, the answer. */
+    addExchange(
+      question: NewMessageRow,
+      answer: NewMessageRow | undefined,
+      request?: KeyedRequest,
+    ): Promise<Outcome<SentIds>> {
+      return once(db, request, SentIds, async (tx) => {
+        await tx.insert(messages).values(answer === undefined ? [question] : [question, answer]);
+        return { userMessageId: question.id, messageId: answer?.id ?? null };
       });
+    },
+
+    /** What the first request with this key has added. */
+    findExchange: (request: KeyedRequest): Promise<SentIds | undefined> => findOutcome(db, request, SentIds),
+
+    releaseKey: (request: KeyedRequest): Promise<void> => releaseKey(db, request),
+
+    /** The answers that are being made for a user. */
+    async findRunning(userId: string): Promise<string[]> {
+      const rows = await db
+        .select({ id: messages.id })
+        .from(messages)
+        .where(and(eq(messages.userId, userId), eq(messages.status, 'streaming')));
+      return rows.map(({ id }) => id);
     },
 
     async findStreaming(userId: string, chatId: string): Promise<MessageRow | undefined> {

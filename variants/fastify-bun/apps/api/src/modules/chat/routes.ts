@@ -3,6 +3,8 @@ import type { FastifyReply } from 'fastify';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { callerOf } from '../../shared/lib/http/caller.js';
+import { etag, matchesNone, requiredVersion } from '../../shared/lib/http/etag.js';
+import { IdempotencyHeaders, keyedRequest, replayed } from '../../shared/lib/idempotency/keyed-request.js';
 import {
   Chat,
   ChatParams,
@@ -12,11 +14,13 @@ import {
   Message,
   MessageParams,
   page,
+  ReadHeaders,
   ResumeHeaders,
   SendMessage,
   SentMessage,
   UpdateChat,
   UpdateMessage,
+  VersionHeaders,
 } from './schema.js';
 import type { ChatService } from './service.js';
 import { toEventStream } from './sse.js';
@@ -40,10 +44,15 @@ export const chatRoutes: FastifyPluginAsyncZod<ChatRoutesOptions> = async (
 ) => {
   app.post(
     '',
-    { config: { problems: [404] }, schema: { tags, body: CreateChat, response: { 201: Chat } } },
+    {
+      config: { problems: [404, 422] },
+      schema: { tags, headers: IdempotencyHeaders, body: CreateChat, response: { 201: Chat } },
+    },
     async (request, reply) => {
-      const chat = await service.create(callerOf(request), request.body);
-      return reply.status(201).header('location', `/chats/${chat.id}`).send(chat);
+      const created = await service.create(callerOf(request), request.body, keyedRequest(request));
+      const { id, version } = created.result;
+      replayed(reply, created).header('location', `/chats/${id}`).header('etag', etag(version));
+      return reply.status(201).send(created.result);
     },
   );
 
@@ -53,17 +62,44 @@ export const chatRoutes: FastifyPluginAsyncZod<ChatRoutesOptions> = async (
 
   app.get(
     '/:id',
-    { config: { problems: [404] }, schema: { tags, params: ChatParams, response: { 200: Chat } } },
-    (request) => service.get(callerOf(request), request.params.id),
+    {
+      config: { problems: [404] },
+      schema: {
+        tags,
+        params: ChatParams,
+        headers: ReadHeaders,
+        response: {
+          200: Chat,
+          304: z.undefined().describe('It is still at the version that If-None-Match names'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const chat = await service.get(callerOf(request), request.params.id);
+      reply.header('etag', etag(chat.version));
+      if (matchesNone(request.headers['if-none-match'], chat.version)) return reply.status(304).send();
+      return reply.send(chat);
+    },
   );
 
   app.patch(
     '/:id',
     {
-      config: { problems: [404] },
-      schema: { tags, params: ChatParams, body: UpdateChat, response: { 200: Chat } },
+      config: { problems: [404, 412, 428] },
+      schema: {
+        tags,
+        params: ChatParams,
+        headers: VersionHeaders,
+        body: UpdateChat,
+        response: { 200: Chat },
+      },
     },
-    (request) => service.update(callerOf(request), request.params.id, request.body),
+    async (request, reply) => {
+      const version = requiredVersion(request.headers['if-match']);
+      const chat = await service.update(callerOf(request), request.params.id, version, request.body);
+      reply.header('etag', etag(chat.version));
+      return chat;
+    },
   );
 
   app.delete(
@@ -90,8 +126,10 @@ export const chatRoutes: FastifyPluginAsyncZod<ChatRoutesOptions> = async (
       config: { timeoutMs: answerTimeoutMs, problems: UPSTREAM },
       schema: {
         tags,
-        description: 'Sends a message and answers with what the model says: whole, or bit by bit.',
+        description:
+          'Sends a message and answers with what the model says: whole, or bit by bit. A repetition of an earlier request is answered with the whole.',
         params: ChatParams,
+        headers: IdempotencyHeaders,
         body: SendMessage,
         response: {
           200: {
@@ -105,7 +143,11 @@ export const chatRoutes: FastifyPluginAsyncZod<ChatRoutesOptions> = async (
     async (request, reply) => {
       const userId = callerOf(request);
       const { id: chatId } = request.params;
-      const sent = await service.send(userId, chatId, request.body.content);
+      const sent = await service.send(userId, chatId, request.body, keyedRequest(request));
+      if ('isRepeated' in sent) {
+        await replayed(reply, sent).status(201).send(sent);
+        return;
+      }
       if (request.body.stream) {
         // Whoever listens reads the result from the stream.
         sent.done.catch(() => {});

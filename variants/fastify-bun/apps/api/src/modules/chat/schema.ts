@@ -15,6 +15,12 @@ export {
 } from '@app/shared';
 
 export const ChatParams = z.object({ id });
+export const VersionHeaders = z.looseObject({
+  'if-match': z.string().optional().describe('the ETag last read, e.g. "3"; 428 without it'),
+});
+export const ReadHeaders = z.looseObject({
+  'if-none-match': z.string().optional().describe('ETags already held'),
+});
 export const MessageParams = z.object({ id, messageId: id });
 export const ListMessages = pageQuery;
 

@@ -1,7 +1,8 @@
-import type { CreateChat, ListChats, UpdateChat } from '@app/shared';
+import type { Chat, CreateChat, ListChats, SendMessage, UpdateChat } from '@app/shared';
 import type { ToolSet } from 'ai';
 import pRetry from 'p-retry';
 import { violatedConstraint } from '../../shared/lib/errors/sql-state.js';
+import type { KeyedRequest, Outcome } from '../../shared/lib/idempotency/types.js';
 import type { Log } from '../../shared/lib/logging/log.js';
 import { decodeCursor } from '../../shared/lib/pagination/cursor.js';
 import { type Page, toPage } from '../../shared/lib/pagination/page.js';
@@ -10,15 +11,16 @@ import { type AnswerSettings, answer, type Candidate } from './answer.js';
 import {
   AnswerInProgressError,
   AnswerInterruptedError,
+  ChatChangedError,
   ChatNotFoundError,
   MessageNotFoundError,
   NoProviderKeyError,
 } from './errors.js';
 import type { Generations, Started } from './generations.js';
 import { fitHistory } from './history.js';
-import type { ChatRepository } from './repository.js';
+import type { ChatRepository, SentIds } from './repository.js';
 import type { StreamStore } from './stream-store.js';
-import type { AnswerResult, ChatRow, MessageRow } from './types.js';
+import type { AnswerAccess, AnswerResult, ChatRow, MessageRow } from './types.js';
 
 /** More messages than this are never read for one answer, however many tokens a chat allows. */
 const HISTORY_MESSAGES = 500;
@@ -33,8 +35,15 @@ interface Dependencies {
   readonly log: Log;
 }
 
+/** A message that was sent, with all that comes of it: nothing is being made any more. */
+export interface Settled {
+  readonly userMessage: MessageRow;
+  readonly message: MessageRow | null;
+  readonly isRepeated: boolean;
+}
+
 /** A message that was sent, and the answer that is being made; `done` rejects with the provider's error where there is none. */
-export interface Sent extends Started<MessageRow> {
+export interface Answering extends Started<MessageRow> {
   readonly userMessage: MessageRow;
 }
 
@@ -74,18 +83,13 @@ export function createChatService({
     await repository.finish(streaming, { ...streaming, status: 'failed', errorCode: code });
   }
 
-  async function addExchange(chat: ChatRow, content: string): Promise<[MessageRow, MessageRow]> {
-    const { userId, id: chatId } = chat;
-    const created = new Date();
-    const parts = [{ type: 'text', text: content }];
-    const question = { userId, chatId, id: Bun.randomUUIDv7(), role: 'user', parts, text: content } as const;
-    const reply = { userId, chatId, id: Bun.randomUUIDv7(), role: 'assistant', parts: [], text: '' } as const;
-    const add = () =>
-      repository.addExchange(
-        { ...question, parts, status: 'complete', createdAt: created, finishedAt: created },
-        // After the question in every order.
-        { ...reply, parts: [], status: 'streaming', createdAt: new Date(created.getTime() + 1) },
-      );
+  async function addExchange(
+    userMessage: MessageRow,
+    message: MessageRow | undefined,
+    request?: KeyedRequest,
+  ): Promise<Outcome<SentIds>> {
+    const { userId, chatId } = userMessage;
+    const add = () => repository.addExchange(userMessage, message, request);
     try {
       return await add();
     } catch (error) {
@@ -100,11 +104,38 @@ export function createChatService({
     }
   }
 
+  /** What was sent, and what came of it so far. */
+  async function settled(
+    userId: string,
+    chatId: string,
+    { result, isRepeated }: Outcome<SentIds>,
+  ): Promise<Settled> {
+    const { userMessageId, messageId } = result;
+    const userMessage = await findMessage(userId, chatId, userMessageId);
+    const message = messageId === null ? null : await findMessage(userId, chatId, messageId);
+    if (message?.status === 'streaming') throw new AnswerInProgressError();
+    return { userMessage, message, isRepeated };
+  }
+
+  /** What the first request with the same `Idempotency-Key` has led to, if that was anything that lasts. */
+  async function findSettled(
+    userId: string,
+    chatId: string,
+    request: KeyedRequest,
+  ): Promise<Settled | undefined> {
+    const result = await repository.findExchange(request);
+    if (result === undefined) return undefined;
+    const found = await settled(userId, chatId, { result, isRepeated: true });
+    if (found.message?.status !== 'failed') return found;
+    await repository.releaseKey(request);
+    return undefined;
+  }
+
   return {
     /** @throws ProviderKeyNotFoundError */
-    async create(userId: string, given: CreateChat): Promise<ChatRow> {
-      await providers.assertKey(userId, given.providerKeyId);
-      return repository.create({ ...given, userId, id: Bun.randomUUIDv7() });
+    async create(userId: string, given: CreateChat, request?: KeyedRequest): Promise<Outcome<Chat>> {
+      if (given.providerKeyId !== null) await providers.assertKey(userId, given.providerKeyId);
+      return repository.create({ ...given, userId, id: Bun.randomUUIDv7() }, request);
     },
 
     async list(userId: string, { limit, cursor, q }: ListChats): Promise<Page<ChatRow>> {
@@ -115,10 +146,13 @@ export function createChatService({
     /** @throws ChatNotFoundError */
     get: find,
 
-    /** @throws ChatNotFoundError, ProviderKeyNotFoundError */
-    async update(userId: string, id: string, changes: UpdateChat): Promise<ChatRow> {
+    /** @throws ChatNotFoundError, ChatChangedError, ProviderKeyNotFoundError */
+    async update(userId: string, id: string, version: number, changes: UpdateChat): Promise<ChatRow> {
       if (changes.providerKeyId !== undefined) await providers.assertKey(userId, changes.providerKeyId);
-      return (await repository.update(userId, id, changes)) ?? noChat();
+      const changed = await repository.update(userId, id, version, changes);
+      if (changed !== undefined) return changed;
+      await find(userId, id);
+      throw new ChatChangedError();
     },
 
     /** @throws ChatNotFoundError */
@@ -160,14 +194,25 @@ export function createChatService({
     },
 
     /**
-     * Adds a message to a chat and begins to answer it.
+     * Adds a message to a chat and, where it is to be answered, begins to do so.
      *
      * @throws ChatNotFoundError, NoProviderKeyError, ProviderKeyUnreadableError, AnswerInProgressError
      */
-    async send(userId: string, chatId: string, content: string): Promise<Sent> {
+    async send(
+      userId: string,
+      chatId: string,
+      given: SendMessage,
+      request?: KeyedRequest,
+    ): Promise<Settled | Answering> {
       const chat = await find(userId, chatId);
-      const candidates = await candidatesFor(chat);
-      const [userMessage, message] = await addExchange(chat, content);
+      const before = request && (await findSettled(userId, chatId, request));
+      if (before !== undefined) return before;
+      const candidates = given.answer ? await candidatesFor(chat) : [];
+      const userMessage = newMessage(chat, 'user', given.content);
+      const message = newMessage(chat, 'assistant', '');
+      const added = await addExchange(userMessage, given.answer ? message : undefined, request);
+      if (added.isRepeated) return settled(userId, chatId, added);
+      if (!given.answer) return { userMessage, message: null, isRepeated: false };
       const started = generations.start(message.id, async (emit, signal) => {
         const rows = await repository.findMessages(userId, chatId, HISTORY_MESSAGES);
         const { error, ...result } = await answer(
@@ -214,6 +259,14 @@ export function createChatService({
       const { status } = await findMessage(userId, chatId, id);
       if (status === 'streaming') await generations.stop(id);
     },
+
+    access: {
+      findRunning: repository.findRunning,
+
+      async stopAll(ids) {
+        for (const id of ids) await generations.stop(id);
+      },
+    } satisfies AnswerAccess,
   };
 
   /** An answer was paid for: the database may be away for a moment. */
@@ -221,6 +274,29 @@ export function createChatService({
     const kept = await pRetry(() => repository.finish(message, result), { retries: 3, minTimeout: 200 });
     return kept ?? { ...message, ...result, finishedAt: new Date() };
   }
+}
+
+/** A message of the user, which is complete, or an answer, which is about to be made. */
+function newMessage({ userId, id: chatId }: ChatRow, role: MessageRow['role'], text: string): MessageRow {
+  const now = Date.now();
+  const isAnswer = role === 'assistant';
+  return {
+    userId,
+    chatId,
+    id: Bun.randomUUIDv7(),
+    role,
+    parts: isAnswer ? [] : [{ type: 'text', text }],
+    text,
+    status: isAnswer ? 'streaming' : 'complete',
+    errorCode: null,
+    provider: null,
+    model: null,
+    inputTokens: null,
+    outputTokens: null,
+    // After the question in every order.
+    createdAt: new Date(isAnswer ? now + 1 : now),
+    finishedAt: isAnswer ? null : new Date(now),
+  };
 }
 
 const placeOf = ({ createdAt, id }: { createdAt: Date; id: string }) => ({ time: createdAt, id });

@@ -5,6 +5,15 @@ export type NewChatRow = typeof chats.$inferInsert;
 export type MessageRow = typeof messages.$inferSelect;
 export type NewMessageRow = typeof messages.$inferInsert;
 
+/** What other modules may ask of this one. */
+export interface AnswerAccess {
+  /** The ids of the answers that are being made for a user, in any process. */
+  findRunning(userId: string): Promise<string[]>;
+
+  /** Stops answers, wherever they are being made. */
+  stopAll(ids: readonly string[]): Promise<void>;
+}
+
 /** What is known of an answer when it is over. */
 export type AnswerResult = Pick<
   MessageRow,

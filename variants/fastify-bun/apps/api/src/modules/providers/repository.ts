@@ -1,6 +1,10 @@
+import { ProviderKey } from '@app/shared';
 import { and, asc, count, eq, notLike, sql } from 'drizzle-orm';
 import type { Database } from '../../shared/db/client.js';
-import { providerKeys } from '../../shared/db/schema/index.js';
+import { once } from '../../shared/db/idempotency.js';
+import { chats, providerKeys } from '../../shared/db/schema/index.js';
+import { transact } from '../../shared/db/transaction.js';
+import type { KeyedRequest, Outcome } from '../../shared/lib/idempotency/types.js';
 import type { NewProviderKeyRow, ProviderKeyRow } from './types.js';
 
 export type ProvidersRepository = ReturnType<typeof createProvidersRepository>;
@@ -10,10 +14,13 @@ export function createProvidersRepository(db: Database) {
   const own = (userId: string, id: string) => and(eq(providerKeys.userId, userId), eq(providerKeys.id, id));
 
   return {
-    async create(row: NewProviderKeyRow): Promise<ProviderKeyRow> {
-      const [created] = await db.insert(providerKeys).values(row).returning();
-      if (created === undefined) throw new Error('the database returned no row');
-      return created;
+    /** What an `Idempotency-Key` remembers of a row is what a client may see of it: no secret. */
+    create(row: NewProviderKeyRow, request?: KeyedRequest): Promise<Outcome<ProviderKey>> {
+      return once(db, request, ProviderKey, async (tx) => {
+        const [created] = await tx.insert(providerKeys).values(row).returning();
+        if (created === undefined) throw new Error('the database returned no row');
+        return created;
+      });
     },
 
     /** In the order in which providers step in for each other. */
@@ -47,9 +54,19 @@ export function createProvidersRepository(db: Database) {
       return row;
     },
 
-    async remove(userId: string, id: string): Promise<boolean> {
-      const removed = await db.delete(providerKeys).where(own(userId, id)).returning({ id: providerKeys.id });
-      return removed.length > 0;
+    /** The chats that use it are left without one, at a new version of theirs. */
+    remove(userId: string, id: string): Promise<boolean> {
+      return transact(db, async (tx) => {
+        await tx
+          .update(chats)
+          .set({ providerKeyId: null, version: sql`${chats.version} + 1` })
+          .where(and(eq(chats.userId, userId), eq(chats.providerKeyId, id)));
+        const removed = await tx
+          .delete(providerKeys)
+          .where(own(userId, id))
+          .returning({ id: providerKeys.id });
+        return removed.length > 0;
+      });
     },
 
     /**

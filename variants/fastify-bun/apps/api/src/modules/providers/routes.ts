@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { callerOf } from '../../shared/lib/http/caller.js';
+import { IdempotencyHeaders, keyedRequest, replayed } from '../../shared/lib/idempotency/keyed-request.js';
 import {
   CreateProviderKey,
   ProviderKey,
@@ -24,11 +25,17 @@ export const providersRoutes: FastifyPluginAsyncZod<{ readonly service: Provider
     '',
     {
       config: { needsSession: true, problems: [409, 422] },
-      schema: { tags, body: CreateProviderKey, response: { 201: ProviderKey } },
+      schema: {
+        tags,
+        headers: IdempotencyHeaders,
+        body: CreateProviderKey,
+        response: { 201: ProviderKey },
+      },
     },
     async (request, reply) => {
-      const key = await service.create(callerOf(request), request.body);
-      return reply.status(201).header('location', `/providers/${key.id}`).send(key);
+      const created = await service.create(callerOf(request), request.body, keyedRequest(request));
+      replayed(reply, created).header('location', `/providers/${created.result.id}`);
+      return reply.status(201).send(created.result);
     },
   );
 
@@ -50,7 +57,7 @@ export const providersRoutes: FastifyPluginAsyncZod<{ readonly service: Provider
   app.patch(
     '/:id',
     {
-      config: { needsSession: true, problems: [404] },
+      config: { needsSession: true, problems: [404, 409] },
       schema: { tags, params: ProviderKeyParams, body: UpdateProviderKey, response: { 200: ProviderKey } },
     },
     (request) => service.update(callerOf(request), request.params.id, request.body),

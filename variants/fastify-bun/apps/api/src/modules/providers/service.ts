@@ -1,7 +1,8 @@
-import type { CreateProviderKey, UpdateProviderKey } from '@app/shared';
+import type { CreateProviderKey, ProviderKey, UpdateProviderKey } from '@app/shared';
 import { generateText } from 'ai';
 import { DecryptionError, type Encryption } from '../../shared/lib/encryption.js';
 import { assertPublicUrl } from '../../shared/lib/http/pinned-fetch.js';
+import type { KeyedRequest, Outcome } from '../../shared/lib/idempotency/types.js';
 import type { Log } from '../../shared/lib/logging/log.js';
 import { ProviderKeyNotFoundError, ProviderKeyUnreadableError, TooManyProviderKeysError } from './errors.js';
 import type { OpenModel } from './models.js';
@@ -59,17 +60,16 @@ export function createProvidersService({
 
   return {
     /** @throws DomainError BASE_URL_NOT_ALLOWED */
-    async create(userId: string, { apiKey, baseUrl, ...given }: CreateProviderKey): Promise<ProviderKeyRow> {
+    async create(
+      userId: string,
+      { apiKey, baseUrl, ...given }: CreateProviderKey,
+      request?: KeyedRequest,
+    ): Promise<Outcome<ProviderKey>> {
       if (baseUrl !== undefined) await assertPublicUrl(baseUrl, { allowedHosts });
       if ((await repository.count(userId)) >= KEYS_PER_USER) throw new TooManyProviderKeysError();
       const id = Bun.randomUUIDv7();
-      return repository.create({
-        ...given,
-        id,
-        userId,
-        baseUrl: baseUrl ?? null,
-        ...sealed(userId, id, apiKey),
-      });
+      const row = { ...given, id, userId, baseUrl: baseUrl ?? null, ...sealed(userId, id, apiKey) };
+      return repository.create(row, request);
     },
 
     list: (userId: string): Promise<ProviderKeyRow[]> => repository.findAll(userId),

@@ -6,8 +6,12 @@ import { createUsersService } from './service.js';
 /** The caller's own account. */
 export const usersModule = fp(
   async (app) => {
-    const service = createUsersService(createUsersRepository(app.db));
+    const service = createUsersService({
+      repository: createUsersRepository(app.db),
+      answers: app.answers,
+      log: app.log,
+    });
     await app.register(usersRoutes, { prefix: '/users', service });
   },
-  { name: 'users', dependencies: ['database', 'auth'] },
+  { name: 'users', dependencies: ['database', 'auth', 'chat'] },
 );

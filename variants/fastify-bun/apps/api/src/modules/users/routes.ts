@@ -38,10 +38,10 @@ export const usersRoutes: FastifyPluginAsyncZod<{ readonly service: UsersService
   app.delete(
     '/me',
     {
-      config: { needsSession: true, problems: [404] },
+      config: { needsSession: 'fresh', problems: [404] },
       schema: {
         tags,
-        description: 'Deletes the account and all that belongs to it.',
+        description: 'Deletes the account and all that belongs to it, not long after a log-in.',
         response: { 204: z.undefined() },
       },
     },

@@ -1,11 +1,19 @@
 import type { UserExport } from '@app/shared';
+import type { Log } from '../../shared/lib/logging/log.js';
+import type { AnswerAccess } from '../chat/types.js';
 import { UserNotFoundError } from './errors.js';
 import type { UsersRepository } from './repository.js';
 import type { UserRow } from './types.js';
 
 export type UsersService = ReturnType<typeof createUsersService>;
 
-export function createUsersService(repository: UsersRepository) {
+interface Dependencies {
+  readonly repository: UsersRepository;
+  readonly answers: AnswerAccess;
+  readonly log: Log;
+}
+
+export function createUsersService({ repository, answers, log }: Dependencies) {
   return {
     /** @throws UserNotFoundError */
     async get(id: string): Promise<UserRow> {
@@ -27,12 +35,17 @@ export function createUsersService(repository: UsersRepository) {
     },
 
     /**
-     * Deletes the account with all that belongs to it, in one transaction.
+     * Deletes the account with all that belongs to it, in one transaction, and stops what is being answered.
      *
      * @throws UserNotFoundError
      */
     async remove(id: string): Promise<void> {
+      const running = await answers.findRunning(id);
       if (!(await repository.remove(id))) missing();
+      // Those of other processes are told through Valkey; without it they end by themselves, as nobody can listen.
+      await answers
+        .stopAll(running)
+        .catch((error) => log.warn({ err: error }, 'an answer could not be stopped'));
     },
   };
 }

@@ -10,6 +10,7 @@ const GRANTS: Readonly<Record<string, string>> = {
   provider_keys: 'SELECT, INSERT, UPDATE, DELETE',
   chats: 'SELECT, INSERT, UPDATE, DELETE',
   messages: 'SELECT, INSERT, UPDATE, DELETE',
+  idempotency_keys: 'SELECT, INSERT, DELETE',
 };
 
 /**

@@ -24,13 +24,15 @@ export const chats = pgTable(
     userId: userId(),
     id: uuid('id').notNull(),
     title: text('title').notNull(),
-    /** NULL once the key was deleted: then no message can be sent before another one is chosen. */
+    /** NULL before one is chosen and once it was deleted: then no message is answered. */
     providerKeyId: uuid('provider_key_id'),
     model: text('model').notNull(),
     systemPrompt: text('system_prompt'),
     /** How much of the conversation the model is shown, in tokens. */
     historyTokens: integer('history_tokens').notNull(),
     useTools: boolean('use_tools').notNull(),
+    /** Goes up with each change; clients have it as an ETag. */
+    version: integer('version').notNull().default(1),
     ...timestamps,
   },
   (table) => [

@@ -1,6 +1,6 @@
 import type { ProviderName } from '@app/shared';
 import { sql } from 'drizzle-orm';
-import { check, index, integer, pgTable, primaryKey, text, uuid } from 'drizzle-orm/pg-core';
+import { check, index, integer, pgTable, primaryKey, text, unique, uuid } from 'drizzle-orm/pg-core';
 import { userId } from './auth.js';
 import { timestamps } from './columns.js';
 
@@ -25,6 +25,7 @@ export const providerKeys = pgTable(
   },
   (table) => [
     primaryKey({ columns: [table.userId, table.id] }),
+    unique('provider_keys_label_key').on(table.userId, table.label),
     index('provider_keys_user_id_position_idx').on(table.userId, table.position, table.id),
     check('provider_keys_secret_is_encrypted', sql`${table.secret} LIKE 'v1.%.%.%.%'`),
   ],

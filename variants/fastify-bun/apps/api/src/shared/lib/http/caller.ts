@@ -5,6 +5,8 @@ export interface Principal {
   readonly userId: string;
   /** A program with an API key may use the service, and may not administer the account. */
   readonly via: 'session' | 'api-key';
+  /** When the session began; known where the route needs one. */
+  readonly loggedInAt?: Date;
 }
 
 declare module 'fastify' {
@@ -15,8 +17,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Anybody may call the route. Every other one wants a session or an API key. */
     readonly isPublic?: boolean;
-    /** An API key is not enough: the account itself is changed. */
-    readonly needsSession?: boolean;
+    /** An API key is not enough: the account itself is changed. `fresh`: nor is a log-in of long ago. */
+    readonly needsSession?: boolean | 'fresh';
   }
 }
 
