@@ -5,6 +5,7 @@ import { AppModule } from './app.module.js';
 import { configureHttp, HttpAdapter } from './common/http/express.js';
 import { createLogger } from './common/logging/logger.js';
 import type { Config } from './config/config.js';
+import { serveBullBoard } from './jobs/bull-board.js';
 import { serveDocs } from './openapi.js';
 
 /** The whole application, not yet listening; tests, benchmarks and `main.ts` start from here. */
@@ -21,5 +22,6 @@ export async function createApp(
   app.useLogger(app.get(Logger));
   configureHttp(app, config, logger);
   serveDocs(app);
+  serveBullBoard(app, config.BULL_BOARD_PASSWORD);
   return app;
 }

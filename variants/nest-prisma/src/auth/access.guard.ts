@@ -11,7 +11,7 @@ import {
 import { Reflector } from '@nestjs/core';
 import { ApiBearerAuth, ApiHeader } from '@nestjs/swagger';
 import type { Request } from 'express';
-import { from, lastValueFrom, type Observable } from 'rxjs';
+import { Observable, Subscription } from 'rxjs';
 import { Database } from '../database/database.js';
 import type { Scope } from '../database/scope.js';
 import { ForbiddenError } from './auth.errors.js';
@@ -94,7 +94,16 @@ export class ScopeInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const { principal } = context.switchToHttp().getRequest<AuthenticatedRequest>();
     if (principal === undefined) return next.handle();
-    return from(this.database.run(scopeOf(principal), () => lastValueFrom(next.handle())));
+    return new Observable((subscriber) => {
+      const work = new Subscription();
+      this.database
+        .run(scopeOf(principal), () => {
+          // Not awaited: a handler may answer with a stream, whose values go on as they come.
+          work.add(next.handle().subscribe(subscriber));
+        })
+        .catch((error) => subscriber.error(error));
+      return work;
+    });
   }
 }
 

@@ -40,6 +40,29 @@ const schema = z
       .regex(/^[\w-]+$/, 'must be letters, digits, - and _')
       .default(serviceSettings.OTEL_SERVICE_NAME.parse(undefined))
       .describe('begins the names of keys, so that services can share a Valkey'),
+    WORKER_IN_API: z
+      .stringbool()
+      .default(true)
+      .describe('whether the process of the API runs jobs as well; see start:worker'),
+    WORKER_PORT: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .max(65_535)
+      .default(9_464)
+      .describe('where a worker in a process of its own serves /metrics and /health/live'),
+    SYNC_INTERVAL_SECONDS: z.coerce
+      .number()
+      .int()
+      .min(60)
+      .max(7 * 86_400)
+      .default(3_600)
+      .describe('how often each connection is synced'),
+    BULL_BOARD_PASSWORD: z
+      .string()
+      .min(24, 'must be 24 characters at least: openssl rand -hex 32')
+      .optional()
+      .describe('opens Bull Board at /admin/queues for the user admin'),
   })
   .extend({
     FIREBASE_PROJECT_ID: z.string().min(1).describe('the Firebase project whose ID tokens are taken'),
