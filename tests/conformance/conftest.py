@@ -19,6 +19,7 @@ import psycopg
 import pytest
 
 from tests.conformance.drivers import Account, Driver
+from tests.conformance.drivers.fastify_bun import FastifyBun
 from tests.conformance.drivers.nest_drizzle import NestDrizzle
 from tests.conformance.drivers.nest_typeorm import NestTypeorm
 from tests.conformance.processes import PATIENCE, Postgres, Service, environment, migrate
@@ -26,7 +27,9 @@ from tests.conformance.scorecard import Outcome, table
 from tools import VARIANTS
 from tools.install import install, manager
 
-DRIVERS: tuple[Driver, ...] = tuple(driver for driver in (NestTypeorm(), NestDrizzle()) if driver.variant in VARIANTS)
+DRIVERS: tuple[Driver, ...] = tuple(
+    driver for driver in (NestTypeorm(), NestDrizzle(), FastifyBun()) if driver.variant in VARIANTS
+)
 
 # Limits that are a matter of their own tests.
 SETTINGS = {"RATE_LIMIT_MAX": "1000000", "MAX_EVENT_LOOP_DELAY_MS": "0", "SHUTDOWN_DRAIN_MS": "0"}
@@ -39,7 +42,7 @@ Broker = Callable[[str], Postgres]
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "check(number): the check of the scorecard that a test is part of")
-    config.addinivalue_line("markers", "of(variant): the variant whose own domain a test is about")
+    config.addinivalue_line("markers", "of(*variants): those whose own domain a test is about")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -59,7 +62,7 @@ def _applies(item: pytest.Item) -> bool:
     if driver is None:
         return True
     check, owner = item.get_closest_marker("check"), item.get_closest_marker("of")
-    return (check is None or check.args[0] in driver.checks) and (owner is None or owner.args[0] == driver.variant)
+    return (check is None or check.args[0] in driver.checks) and (owner is None or driver.variant in owner.args)
 
 
 def _driver_of(item: pytest.Item) -> Driver | None:

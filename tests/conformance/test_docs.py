@@ -33,18 +33,18 @@ def rows(folder: Path, header: str) -> dict[str, list[str]]:
     return found
 
 
-def evaluate(folder: Path, script: str) -> Any:
+def evaluate(driver: Driver, folder: Path, script: str) -> Any:
     """What a script of the built service prints as JSON."""
-    command = ["node", "--input-type=module", "--eval", script]
+    command = [*driver.evaluate, script]
     result = subprocess.run(command, cwd=folder, env=environment({}), capture_output=True, text=True, check=True)
     return json.loads(result.stdout)
 
 
 def test_the_table_of_errors_is_the_catalog(driver: Driver, folder: Path) -> None:
     catalog = evaluate(
+        driver,
         folder,
-        f"const {{ PROBLEMS }} = await import('./{driver.compiled}/common/errors/problem-catalog.js');"
-        "console.log(JSON.stringify(PROBLEMS));",
+        f"const {{ PROBLEMS }} = await import('{driver.problems}');console.log(JSON.stringify(PROBLEMS));",
     )
     expected = {code: [str(problem["status"]), problem["title"]] for code, problem in catalog.items()}
     assert rows(folder, "| code | status | title |") == expected
@@ -52,9 +52,10 @@ def test_the_table_of_errors_is_the_catalog(driver: Driver, folder: Path) -> Non
 
 def test_the_table_of_settings_has_every_setting_with_its_default(driver: Driver, folder: Path) -> None:
     defaults = evaluate(
+        driver,
         folder,
         f"""
-        const {{ readConfig }} = await import('./{driver.compiled}/config/config.js');
+        const {{ readConfig }} = await import('{driver.config}');
         const {{ readMigrationConfig }} = await import('{driver.migration_config}');
         const env = {json.dumps(driver.required)};
         console.log(JSON.stringify({{ ...readMigrationConfig(env), ...readConfig(env) }}));

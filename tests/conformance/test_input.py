@@ -120,7 +120,7 @@ async def test_a_hostile_value_is_refused_by_its_pointer(driver: Driver, api: ht
 
     answer = await api.request(call.method, call.path, content=body.encode(), headers=JSON)
 
-    assert "/name" in {fault["pointer"] for fault in problem(answer, 400, "VALIDATION_FAILED")["errors"]}
+    assert f"/{driver.naming}" in {fault["pointer"] for fault in problem(answer, 400, "VALIDATION_FAILED")["errors"]}
 
 
 @pytest.mark.check(13)

@@ -37,6 +37,11 @@ class Session:
     renewal: str
     """What gives another token."""
 
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """How the token is sent."""
+        return {"authorization": f"Bearer {self.token}"}
+
 
 class Account(httpx.Auth):
     """Whoever sends a client's requests: signs up at the first of them, as a tenant of its own."""
@@ -57,9 +62,9 @@ class Account(httpx.Auth):
                 call = self._driver.sign_up()
                 answer = yield httpx.Request(call.method, request.url.join(call.path), json=call.json)
                 await answer.aread()
-                assert answer.status_code == 201, answer.text
+                assert answer.is_success, answer.text
                 self._session = self._driver.session(answer.json())
-        request.headers["authorization"] = f"Bearer {self._session.token}"
+        request.headers.update(self._session.headers)
         yield request
 
 
@@ -74,20 +79,24 @@ class Driver(Protocol):
     """Which checks of the scorecard apply. `test_scorecard.py` compares it with the scorecard itself."""
     migrate: tuple[str, ...]
     """The command of a built service that applies its migrations."""
-    compiled: str
-    """The folder of a built service that holds its modules."""
-    source: str
-    """The folder that they are made of."""
+    evaluate: tuple[str, ...]
+    """The command that runs a script in a built service, without the script."""
+    problems: str
+    """The module of a built service, as `import` names it, with its catalog of errors."""
+    config: str
+    """The module that reads the settings of the service."""
     migration_config: str
-    """The module of a built service, as `import` names it, that reads the settings of its migrations."""
+    """The module that reads the settings of its migrations."""
+    source: str
+    """The folder that holds the code."""
     shown_by_examples: tuple[str, ...]
     """The status of each request that the README shows the answer of, and whether it was a repeated one."""
     required: Mapping[str, str]
     """The settings without which it does not start, with values that production accepts."""
-    settings: Mapping[str, str]
-    """What the tests set beside the URLs of servers: secrets, and limits that are a matter of their own tests."""
     privileged: Mapping[str, object]
     """Members that a client might want to set and must not, with values that no service chooses by itself."""
+    naming: str
+    """The member of a resource that holds its name. `create` and `change` take it as `name`."""
     lock: str
     """SQL that locks the row of a resource."""
     touch: str
@@ -102,6 +111,11 @@ class Driver(Protocol):
     """SQL after which every statement about resources fails."""
     versions_per_write: int
     """By how much `write_once` raises the version of the resource."""
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """What the tests set beside the URLs of servers: secrets, and limits that are a matter of their own tests."""
+        ...
 
     def account(self) -> Account | None:
         """Somebody new to send requests; None where nobody needs to say who they are."""
@@ -151,7 +165,11 @@ class TenantDriver(Driver, Protocol):
     def account(self) -> Account: ...
 
     def sign_up(self) -> Call:
-        """Makes somebody new, with a tenant of their own; answered 201."""
+        """Makes somebody new, with a tenant of their own."""
+        ...
+
+    def log_in(self, email: str, password: str) -> Call:
+        """Asks for a session."""
         ...
 
     def session(self, answer: Any) -> Session:
@@ -170,12 +188,16 @@ class TenantDriver(Driver, Protocol):
         """Makes somebody new who belongs to the tenant of the client, with the least rights."""
         ...
 
+    def unique(self, value: str) -> Call:
+        """Makes something that has a value which nothing else of the tenant may have; answered 201, and then 409."""
+        ...
+
     def privileged_calls(self, resource: str, owner: Session) -> list[Call]:
         """What a member with the least rights may not do to a resource, or to the owner of the tenant."""
         ...
 
     async def owned(self, api: httpx.AsyncClient) -> Mapping[str, str]:
-        """Makes a row of each kind that has a path, and returns their ids by the path's template."""
+        """Makes a row of each kind that has a path, and returns the ids by its template, with slashes between them."""
         ...
 
     def addressed(self, template: str, method: str, path: str) -> Call:

@@ -30,7 +30,9 @@ class NestDrizzle:
         {*range(1, 15), 17, 18, 19, 20, 21, 23, 24, 25, 26, 28, 29, 30, 31, 32, 33, 38, 39, 40},
     )
     migrate: tuple[str, ...] = ("node", "packages/database/dist/cli.js", "migrate")
-    compiled = "packages/api/dist"
+    evaluate: tuple[str, ...] = ("node", "--input-type=module", "--eval")
+    problems = "./packages/api/dist/common/errors/problem-catalog.js"
+    config = "./packages/api/dist/config/config.js"
     source = "packages/api/src"
     migration_config = "./packages/database/dist/config/index.js"
     shown_by_examples: tuple[str, ...] = ("201 -", "201 -", "200 -", "404 -")
@@ -50,6 +52,7 @@ class NestDrizzle:
         "updatedAt": "2001-01-01T00:00:00Z",
         "role": "owner",
     }
+    naming = "name"
     lock = "SELECT 1 FROM projects WHERE id = %(resource)s FOR UPDATE"
     touch = "UPDATE projects SET description = 'moved', version = version + 1 WHERE id = %(resource)s"
     effects = "SELECT count(*) FROM tasks WHERE project_id = %(resource)s"
@@ -107,6 +110,9 @@ class NestDrizzle:
         }
         return Call("POST", "/auth/register", registration)
 
+    def log_in(self, email: str, password: str) -> Call:
+        return Call("POST", "/auth/login", {"email": email, "password": password})
+
     def session(self, answer: Any) -> Session:
         claims = jwt.decode(answer["accessToken"], options={"verify_signature": False})
         return Session(answer["tenantId"], claims["sub"], answer["accessToken"], answer["refreshToken"])
@@ -122,6 +128,9 @@ class NestDrizzle:
         invited = await Call("POST", "/invitations", {"email": email}).send(api)
         acceptance = {"token": invited.json()["token"], "name": "Charles Babbage", "password": PASSWORD}
         return self.session((await Call("POST", "/auth/accept-invitation", acceptance).send(api)).json())
+
+    def unique(self, value: str) -> Call:
+        return self.create(name=value)
 
     def privileged_calls(self, resource: str, owner: Session) -> list[Call]:
         return [

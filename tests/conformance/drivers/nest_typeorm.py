@@ -16,7 +16,9 @@ class NestTypeorm:
     # No authentication, no tenants, no jobs, no upstream services, no user's secrets.
     checks = frozenset({11, 12, 13, 14, 22, 23, 24, 25, 26, 31, 32, 33, 38, 39, 40})
     migrate: tuple[str, ...] = ("node", "dist/database/cli.js", "migrate")
-    compiled = "dist"
+    evaluate: tuple[str, ...] = ("node", "--input-type=module", "--eval")
+    problems = "./dist/common/errors/problem-catalog.js"
+    config = "./dist/config/config.js"
     source = "src"
     migration_config = "./dist/config/config.js"
     shown_by_examples: tuple[str, ...] = ("201 -", "201 true", "200 -", "200 -", "201 -", "200 -")
@@ -33,6 +35,7 @@ class NestTypeorm:
         "role": "admin",
         "tenantId": "00000000-0000-4000-8000-000000000000",
     }
+    naming = "name"
     lock = "SELECT 1 FROM events WHERE id = %(resource)s FOR UPDATE"
     touch = "UPDATE events SET venue = 'moved', version = version + 1 WHERE id = %(resource)s"
     effects = "SELECT count(*) FROM purchases WHERE event_id = %(resource)s"
