@@ -27,9 +27,14 @@ export class ContainerStep implements SetupStepHandler {
   }
 
   /** The container stays: it may hold what other people have put there. */
-  async undo({ setup, made }: StepContext): Promise<void> {
-    const { workspacePath } = made(this.step);
-    if (workspacePath !== undefined) await this.tagManager.deleteWorkspace(setup.connectionId, workspacePath);
+  async undo({ setup, name, made }: StepContext): Promise<void> {
+    const { containerPath, workspacePath } = made(this.step);
+    if (containerPath === undefined) return;
+    // Where the answer was lost there may be one all the same, by this name.
+    const path =
+      workspacePath ??
+      (await this.tagManager.ensureWorkspace(setup.connectionId, containerPath, { name })).path;
+    await this.tagManager.deleteWorkspace(setup.connectionId, path);
   }
 
   /** The one that an earlier set-up has found or made for the customer, whatever the customer was called then. */

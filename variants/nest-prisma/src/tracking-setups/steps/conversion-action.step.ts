@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { TrackingKind } from '../../generated/prisma/enums.js';
+import { GoogleRequestError } from '../../google/google.errors.js';
 import { AdsService, type ConversionCategory } from '../../google/ads/ads.service.js';
 import { type Resources, type SetupStepHandler, type StepContext } from './setup-step.js';
 
@@ -19,22 +20,32 @@ export class ConversionActionStep implements SetupStepHandler {
   constructor(private readonly ads: AdsService) {}
 
   async run(context: StepContext): Promise<Resources> {
-    const { setup, tracking, name } = context;
-    const customerId = setup.adsCustomerId ?? '';
-    const action = await this.ads.ensureConversionAction(setup.connectionId, customerId, {
+    const { setup } = context;
+    const action = await this.ensure(context);
+    const made = { conversionAction: action.resourceName };
+    await context.note(made);
+    const snippet = await this.ads.getTagSnippet(setup.connectionId, setup.adsCustomerId ?? '', action.id);
+    return { ...made, ...conversionOf(snippet.eventSnippet) };
+  }
+
+  async undo(context: StepContext): Promise<void> {
+    const { setup, made } = context;
+    // Where the answer was lost there may be one all the same, by this name; where Google refuses, there is none.
+    const resourceName =
+      made(this.step).conversionAction ??
+      (await this.ensure(context).catch((error) => {
+        if (error instanceof GoogleRequestError) return undefined;
+        throw error;
+      }))?.resourceName;
+    if (resourceName === undefined) return;
+    await this.ads.removeConversionAction(setup.connectionId, setup.adsCustomerId ?? '', resourceName);
+  }
+
+  private async ensure({ setup, tracking, name }: StepContext) {
+    return this.ads.ensureConversionAction(setup.connectionId, setup.adsCustomerId ?? '', {
       name,
       category: CATEGORIES[tracking.kind],
     });
-    const made = { conversionAction: action.resourceName };
-    await context.note(made);
-    const { eventSnippet } = await this.ads.getTagSnippet(setup.connectionId, customerId, action.id);
-    return { ...made, ...conversionOf(eventSnippet) };
-  }
-
-  async undo({ setup, made }: StepContext): Promise<void> {
-    const { conversionAction } = made(this.step);
-    if (conversionAction === undefined) return;
-    await this.ads.removeConversionAction(setup.connectionId, setup.adsCustomerId ?? '', conversionAction);
   }
 }
 
