@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import { pageQuery } from '@/lib/api/schemas';
+import { asUser } from '@/lib/database/transaction';
+import { ValidationError } from '@/lib/errors/domain-error';
+
+const DAY_MS = 86_400_000;
+const MAX_DAYS = 732;
+
+/** A date, or a time of which the day (UTC) counts. */
+const date = z
+  .union([z.iso.date(), z.iso.datetime({ offset: true })])
+  .transform((text) => new Date(text).toISOString().slice(0, 10));
+
+export const usageQuery = pageQuery
+  .extend({ startDate: date, endDate: date, groupBy: z.enum(['day', 'week', 'month']).default('day') })
+  .refine(({ startDate, endDate }) => startDate <= endDate, {
+    path: ['endDate'],
+    message: 'must not be before startDate',
+  })
+  .refine(({ startDate, endDate }) => Date.parse(endDate) - Date.parse(startDate) <= MAX_DAYS * DAY_MS, {
+    path: ['endDate'],
+    message: `must be at most ${MAX_DAYS} days after startDate`,
+  });
+
+/** How often something happened in a period. */
+export interface UsageMetrics {
+  /** The first day of the period (UTC); weeks begin on Monday. */
+  readonly period: string;
+  readonly eventType: string;
+  readonly count: number;
+}
+
+export interface UsagePage {
+  readonly data: UsageMetrics[];
+  readonly pagination: { readonly limit: number; readonly nextCursor: string | null };
+}
+
+/** The user's usage from `startDate` to `endDate`, both included, by period and type of event. */
+export async function usage(userId: string, query: z.output<typeof usageQuery>): Promise<UsagePage> {
+  const { startDate, endDate, groupBy, limit } = query;
+  const [period, eventType] = query.cursor === undefined ? [null, null] : decode(query.cursor);
+  const rows = await asUser(userId, async (tx) => {
+    const result = await tx.query<UsageMetrics>(
+      `SELECT date_trunc($4, day::timestamp)::date AS period, event_type AS "eventType", sum(events)::bigint AS count
+       FROM usage_daily
+       WHERE user_id = $1 AND day BETWEEN $2 AND $3
+       GROUP BY 1, 2
+       HAVING $6::date IS NULL OR (date_trunc($4, day::timestamp)::date, event_type::text) > ($6::date, $7::text)
+       ORDER BY 1, 2 LIMIT $5`,
+      [userId, startDate, endDate, groupBy, limit + 1, period, eventType],
+    );
+    return result.rows;
+  });
+  const data = rows.slice(0, limit);
+  const last = data.at(-1);
+  return {
+    data,
+    pagination: { limit, nextCursor: rows.length > limit && last !== undefined ? encode(last) : null },
+  };
+}
+
+const encode = ({ period, eventType }: UsageMetrics) =>
+  Buffer.from(`${period} ${eventType}`).toString('base64url');
+
+function decode(cursor: string): [period: string, eventType: string] {
+  const [, period, eventType] = /^(\d{4}-\d\d-\d\d) (.{1,50})$/s.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
+  if (!z.iso.date().safeParse(period).success || eventType === undefined) {
+    throw new ValidationError([{ pointer: '/cursor', message: 'must be the nextCursor of an earlier page' }]);
+  }
+  return [period as string, eventType];
+}

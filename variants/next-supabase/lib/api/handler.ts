@@ -1,0 +1,161 @@
+import { randomUUID } from 'node:crypto';
+import type { NextRequest } from 'next/server';
+import type { z } from 'zod';
+import { authenticate } from '@/lib/auth';
+import type { Identity, Scope } from '@/lib/auth/identity';
+import { DomainError } from '@/lib/errors/domain-error';
+import { log } from '@/lib/log';
+import { requestContext } from '@/lib/logging/logger';
+import { type RateLimitResult, rateLimit, rateLimitHeaders } from '@/lib/rate-limit';
+import { recordSecurityEvent } from '@/lib/security/security-events';
+import type { Answer } from './answer';
+import { readJson } from './body';
+import { problemResponse } from './problems';
+import { none } from './schemas';
+import { validate } from './validate';
+
+type Access =
+  /** Anybody. */
+  | 'public'
+  /** A signed-in user, and no API key: what keys could use to get themselves more rights. */
+  | 'session'
+  /** A signed-in user, or an API key with this scope. */
+  | Scope;
+
+interface Options<Who, Params, Query, Body> {
+  readonly access: Who;
+  /** Of the path. Each schema refuses what it does not name. */
+  readonly params?: Params;
+  readonly query?: Query;
+  readonly body?: Body;
+  /** Besides the limit that all requests share. */
+  readonly limit?: { readonly name: string; readonly max: number };
+}
+
+type Caller<Who extends Access> = Who extends 'public'
+  ? undefined
+  : Who extends 'session'
+    ? Extract<Identity, { kind: 'session' }>
+    : Identity;
+
+interface Input<Who extends Access, Params extends z.ZodType, Query extends z.ZodType, Body extends z.ZodType> {
+  readonly request: NextRequest;
+  readonly caller: Caller<Who>;
+  readonly params: z.output<Params>;
+  readonly query: z.output<Query>;
+  readonly body: z.output<Body>;
+}
+
+type Context = { params: Promise<Record<string, string | string[] | undefined>> };
+
+/**
+ * Makes a route handler. Every request takes the same way: rate limit, authentication, validation, business logic, and
+ * one mapping of errors.
+ *
+ *     export const PUT = handler({ access: 'projects:write', params, body }, async ({ caller, params, body }) =>
+ *       ok(await replaceProject(caller.userId, params.id, body)));
+ */
+export function handler<
+  Who extends Access,
+  Params extends z.ZodType = typeof none,
+  Query extends z.ZodType = typeof none,
+  Body extends z.ZodType = z.ZodUndefined,
+>(
+  options: Options<Who, Params, Query, Body>,
+  logic: (input: Input<Who, Params, Query, Body>) => Promise<Answer>,
+): (request: NextRequest, context: Context) => Promise<Response> {
+  return (request, context) => {
+    const requestId = request.headers.get('x-request-id') ?? randomUUID();
+    return requestContext.run({ requestId }, async () => {
+      const started = performance.now();
+      let limit: RateLimitResult | undefined;
+      let response: Response;
+      try {
+        limit = await allowed(request, options.limit);
+        const caller = (await admitted(request, options.access)) as Caller<Who>;
+        const input = {
+          request,
+          caller,
+          params: validate(options.params ?? none, await context.params) as z.output<Params>,
+          query: validate(options.query ?? none, toObject(request.nextUrl.searchParams)) as z.output<Query>,
+          body: (options.body && validate(options.body, await readJson(request))) as z.output<Body>,
+        };
+        response = toResponse(await logic(input));
+      } catch (error) {
+        response = problemResponse(error, request.nextUrl.pathname, requestId, headersOf(error));
+      }
+      response.headers.set('x-request-id', requestId);
+      if (!response.headers.has('cache-control')) response.headers.set('cache-control', 'no-store');
+      for (const [name, value] of Object.entries(limit ? rateLimitHeaders(limit) : {})) {
+        response.headers.set(name, value);
+      }
+      log().info(
+        {
+          method: request.method,
+          path: request.nextUrl.pathname,
+          status: response.status,
+          durationMs: Math.round((performance.now() - started) * 10) / 10,
+        },
+        'request',
+      );
+      return response;
+    });
+  };
+}
+
+class RateLimited extends DomainError {
+  constructor(readonly result: RateLimitResult) {
+    const seconds = Math.ceil(result.resetMs / 1_000);
+    super(`Too many requests. Try again in ${seconds} s.`, 'RATE_LIMITED', {}, { retryAfter: seconds });
+  }
+}
+
+const headersOf = (error: unknown) => (error instanceof RateLimited ? rateLimitHeaders(error.result) : {});
+
+async function allowed(
+  request: Request,
+  own: { readonly name: string; readonly max: number } | undefined,
+): Promise<RateLimitResult> {
+  const results = [await rateLimit(request), ...(own ? [await rateLimit(request, own)] : [])];
+  const refused = results.find(({ success }) => !success);
+  if (refused) {
+    recordSecurityEvent('rate_limit.exceeded', request);
+    throw new RateLimited(refused);
+  }
+  return results[0] as RateLimitResult;
+}
+
+async function admitted(request: Request, access: Access): Promise<Identity | undefined> {
+  if (access === 'public') return undefined;
+  const identity = await authenticate(request);
+  if (identity === null) {
+    if (request.headers.has('authorization')) recordSecurityEvent('auth.denied', request);
+    throw new DomainError(
+      'Send Authorization: Bearer with an access token or an API key that is good.',
+      'UNAUTHORIZED',
+    );
+  }
+  if (identity.kind === 'session') return identity;
+  if (access !== 'session' && identity.scopes.includes(access)) return identity;
+  recordSecurityEvent('access.denied', request, { userId: identity.userId, metadata: { keyId: identity.keyId } });
+  const words = access === 'session' ? 'This takes a signed-in user, not an API key.' : `The API key needs the scope ${access}.`;
+  throw new DomainError(words, 'INSUFFICIENT_SCOPE');
+}
+
+/** Repeated names become arrays, which no schema takes for a single value. */
+function toObject(search: URLSearchParams): Record<string, string | string[]> {
+  return Object.fromEntries(
+    [...new Set(search.keys())].map((name) => {
+      const values = search.getAll(name);
+      return [name, values.length === 1 ? (values[0] as string) : values];
+    }),
+  );
+}
+
+function toResponse({ status, body, headers = {} }: Answer): Response {
+  if (body === undefined) return new Response(null, { status, headers });
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: { ...headers, 'content-type': 'application/json; charset=utf-8' },
+  });
+}

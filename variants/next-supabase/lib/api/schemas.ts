@@ -1,0 +1,24 @@
+import { z } from 'zod';
+
+/** Control characters but tab, line feed and carriage return. PostgreSQL cannot store NUL at all. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/;
+
+/** Well-formed Unicode without control characters; a lone surrogate would be stored as U+FFFD. */
+export const plainText = (minimum: number, maximum: number) =>
+  z
+    .string()
+    .max(maximum)
+    .refine((text) => text.trim().length >= minimum, `must be text of at least ${minimum} characters`)
+    .refine((text) => text.isWellFormed() && !CONTROL.test(text), 'must be text without control characters');
+
+/** UUIDs are compared as text in places: one spelling. */
+export const id = z.uuid().toLowerCase();
+
+/** `?limit=` and `?cursor=` of every list. */
+export const pageQuery = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+  cursor: z.string().max(200).optional(),
+});
+
+export const none = z.strictObject({});

@@ -1,0 +1,51 @@
+import pg from 'pg';
+import { isRetryable } from '@/lib/errors/sql-state';
+import { pool } from './pool';
+
+/** A transaction in which row-level security knows the user. */
+export type Transaction = Pick<pg.PoolClient, 'query'>;
+
+const ATTEMPTS = 3;
+
+/**
+ * Runs work in one transaction as a user: with the role and the claims that PostgREST would set from the user's access
+ * token, so the policies are the same as for a client that talks to Supabase directly. Both are local to the
+ * transaction: the connection that goes back to the pool is nobody's.
+ *
+ * A transaction that PostgreSQL rolled back for the sake of another one is run again, so the work must have no other
+ * effects.
+ *
+ * @param userId whom `auth.uid()` returns, a UUID
+ */
+export async function asUser<T>(userId: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await runOnce(userId, work);
+    } catch (error) {
+      if (attempt === ATTEMPTS || !isRetryable(error)) throw error;
+    }
+  }
+}
+
+async function runOnce<T>(userId: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  const client = await pool().connect();
+  let broken: Error | undefined;
+  try {
+    // In one round trip, with the role last: it may not set itself.
+    await client.query(
+      `BEGIN; SELECT set_config('request.jwt.claims', ${claims(userId)}, true); SET LOCAL ROLE authenticated`,
+    );
+    const result = await work(client);
+    await client.query('COMMIT');
+    return result;
+  } catch (error) {
+    await client.query('ROLLBACK').catch((failure: Error) => {
+      broken = failure; // whatever state it is in, nobody gets this connection again
+    });
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}
+
+const claims = (userId: string) => pg.escapeLiteral(JSON.stringify({ sub: userId, role: 'authenticated' }));

@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import { plainText } from '@/lib/api/schemas';
+import type { Tables } from '@/lib/database.types';
+
+const settings = z.strictObject({
+  isPublic: z.boolean(),
+  features: z.array(plainText(1, 50)).max(50),
+});
+
+const name = plainText(1, 100);
+const description = plainText(0, 2_000);
+
+/** `POST /projects` and `PUT /projects/[id]`: what is left out is what it was in the beginning. */
+export const projectInput = z.strictObject({
+  name,
+  description: description.nullable().default(null),
+  settings: settings.default({ isPublic: false, features: [] }),
+});
+
+/** `PATCH /projects/[id]`: what is left out stays as it is. */
+export const projectChanges = z
+  .strictObject({ name, description: description.nullable(), settings })
+  .partial()
+  .refine((changes) => Object.keys(changes).length > 0, 'must name at least one member to change');
+
+export type ProjectInput = z.output<typeof projectInput>;
+export type ProjectChanges = z.output<typeof projectChanges>;
+
+/** A project as the API shows it. */
+export interface Project {
+  readonly id: string;
+  readonly ownerId: string;
+  readonly name: string;
+  readonly description: string | null;
+  readonly settings: { readonly isPublic: boolean; readonly features: readonly string[] };
+  readonly version: number;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+export function present(row: Tables<'projects'>): Project {
+  return {
+    id: row.id,
+    ownerId: row.user_id,
+    name: row.name,
+    description: row.description,
+    settings: row.settings as Project['settings'],
+    version: row.version,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
+}

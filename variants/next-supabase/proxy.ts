@@ -1,0 +1,37 @@
+import { type NextRequest, NextResponse } from 'next/server';
+import { config as settings } from '@/lib/config/config';
+
+const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE';
+const EXPOSED =
+  'etag, idempotency-replayed, location, ratelimit, ratelimit-policy, retry-after, x-request-id';
+
+/** An API: nothing that it answers is to be shown, framed or run. */
+const SECURITY_HEADERS = {
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'strict-transport-security': 'max-age=31536000; includeSubDomains',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+};
+
+/** Security headers on every answer, and CORS for the origins that CORS_ORIGINS lists. */
+export function proxy(request: NextRequest): NextResponse {
+  const origin = request.headers.get('origin');
+  const allowed = origin !== null && settings().CORS_ORIGINS.includes(origin);
+  const isPreflight =
+    request.method === 'OPTIONS' && origin !== null && request.headers.has('access-control-request-method');
+  const response = isPreflight ? new NextResponse(null, { status: 204 }) : NextResponse.next();
+  for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.headers.set(name, value);
+  response.headers.append('vary', 'Origin');
+  if (!allowed) return response;
+  response.headers.set('access-control-allow-origin', origin);
+  response.headers.set('access-control-expose-headers', EXPOSED);
+  if (isPreflight) {
+    response.headers.set('access-control-allow-methods', METHODS);
+    response.headers.set('access-control-allow-headers', 'authorization, content-type, idempotency-key, if-match, if-none-match, x-request-id');
+    response.headers.set('access-control-max-age', '600');
+  }
+  return response;
+}

@@ -1,0 +1,58 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import next from 'next';
+import proxyAddr from 'proxy-addr';
+import { type Config, config } from '../lib/config/config.js';
+import { configOrExit } from '../lib/config/load-config.js';
+import { drain } from '../lib/drain.js';
+import { CLIENT_ADDRESS_HEADER } from '../lib/http/client-address.js';
+import { answerParserError } from '../lib/http/parser-errors.js';
+import { requestId } from '../lib/http/request-id.js';
+import { log } from '../lib/log.js';
+
+/** SIGTERM must end the process within 10 s, whatever hangs. */
+const SHUTDOWN_LIMIT_MS = 9_000;
+
+const settings = configOrExit(config);
+const trusts = trustedProxies(settings.TRUST_PROXY);
+
+// Next.js alone closes its port at once on SIGTERM, and answers nothing where the HTTP parser gives up.
+const server = createServer({ requestTimeout: settings.REQUEST_TIMEOUT_MS, connectionsCheckingInterval: 1_000 });
+const app = next({ dev: settings.NODE_ENV === 'development', httpServer: server });
+const handle = app.getRequestHandler();
+await app.prepare();
+
+server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+  // The handlers believe these, so whatever a client sends under these names is replaced.
+  request.headers['x-request-id'] = requestId(request);
+  request.headers[CLIENT_ADDRESS_HEADER] = proxyAddr(request, trusts);
+  if (drain().draining) response.setHeader('connection', 'close');
+  handle(request, response).catch((error: unknown) => {
+    log().error({ err: error }, 'Next.js failed to answer');
+    response.destroy();
+  });
+});
+server.on('clientError', (error: NodeJS.ErrnoException, socket) => answerParserError(error, socket as Socket));
+server.listen(settings.PORT, settings.HOST, () => {
+  log().info({ host: settings.HOST, port: settings.PORT }, 'listening');
+});
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void shutDown());
+
+/** Readiness says no at once; after a moment for balancers to look away, what is under way is finished. */
+async function shutDown(): Promise<void> {
+  setTimeout(() => process.exit(1), SHUTDOWN_LIMIT_MS).unref();
+  drain().draining = true;
+  await new Promise((resolve) => setTimeout(resolve, settings.SHUTDOWN_DRAIN_MS));
+  await new Promise((resolve) => server.close(resolve));
+  await app.close();
+  log().info('stopped');
+  process.exit(0);
+}
+
+/** Whether an address is a proxy's whose X-Forwarded-For is believed. */
+function trustedProxies(setting: Config['TRUST_PROXY']): (address: string) => boolean {
+  if (typeof setting === 'boolean') return () => setting;
+  const compiled = proxyAddr.compile(setting);
+  return (address) => compiled(address, 0);
+}

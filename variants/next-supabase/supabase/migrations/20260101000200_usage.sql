@@ -1,0 +1,78 @@
+-- Usage, and what it adds up to.
+SET lock_timeout = '5s';
+SET statement_timeout = '60s';
+
+CREATE TABLE public.usage_metrics (
+  id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+  user_id uuid NOT NULL REFERENCES auth.users (id) ON DELETE CASCADE,
+  project_id uuid REFERENCES public.projects (id) ON DELETE CASCADE,
+  event_type varchar(50) NOT NULL,
+  metadata jsonb NOT NULL DEFAULT '{}',
+  created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX idx_usage_metrics_user_date ON public.usage_metrics (user_id, created_at DESC);
+CREATE INDEX idx_usage_metrics_project_date ON public.usage_metrics (project_id, created_at DESC);
+
+ALTER TABLE public.usage_metrics ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.usage_metrics FORCE ROW LEVEL SECURITY;
+REVOKE ALL ON public.usage_metrics FROM anon, authenticated;
+GRANT SELECT ON public.usage_metrics TO authenticated;
+GRANT INSERT ON public.usage_metrics TO api;
+GRANT ALL ON public.usage_metrics TO service_role;
+
+CREATE POLICY "Users see their usage, administrators that of their projects" ON public.usage_metrics
+  FOR SELECT TO authenticated
+  USING (user_id = (SELECT auth.uid()) OR project_id IN (SELECT private.project_ids('admin')));
+-- What a user is charged for is recorded by the service alone.
+CREATE POLICY "The service records usage" ON public.usage_metrics
+  FOR INSERT TO api
+  WITH CHECK (true);
+
+-- The same rows, added up by day when they are written: a report over months reads hundreds of rows, not a million.
+CREATE TABLE public.usage_daily (
+  user_id uuid NOT NULL REFERENCES auth.users (id) ON DELETE CASCADE,
+  day date NOT NULL,
+  event_type varchar(50) NOT NULL,
+  events bigint NOT NULL,
+  PRIMARY KEY (user_id, day, event_type)
+);
+ALTER TABLE public.usage_daily ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.usage_daily FORCE ROW LEVEL SECURITY;
+REVOKE ALL ON public.usage_daily FROM anon, authenticated;
+GRANT SELECT ON public.usage_daily TO authenticated;
+GRANT ALL ON public.usage_daily TO service_role;
+CREATE POLICY "Users see their daily usage" ON public.usage_daily
+  FOR SELECT TO authenticated
+  USING (user_id = (SELECT auth.uid()));
+
+-- Once per statement, not per row. Days are UTC. Sorted, so that two that write the same days do not deadlock.
+CREATE FUNCTION private.add_up_usage() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+  INSERT INTO public.usage_daily AS d (user_id, day, event_type, events)
+  SELECT n.user_id, (n.created_at AT TIME ZONE 'UTC')::date AS day, n.event_type, count(*)
+  FROM added AS n
+  GROUP BY 1, 2, 3
+  ORDER BY 1, 2, 3
+  ON CONFLICT (user_id, day, event_type) DO UPDATE SET events = d.events + excluded.events;
+  RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION private.add_up_usage FROM PUBLIC;
+CREATE TRIGGER add_up_usage AFTER INSERT ON public.usage_metrics
+  REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION private.add_up_usage();
+
+-- With the rights and policies of who asks. Counted apart: members times events would be counted by one join.
+CREATE VIEW public.project_analytics WITH (security_invoker = true) AS
+SELECT
+  p.id,
+  p.name,
+  (SELECT count(*) FROM public.project_members AS pm WHERE pm.project_id = p.id) AS member_count,
+  (SELECT count(*) FROM public.usage_metrics AS u WHERE u.project_id = p.id) AS event_count,
+  greatest(
+    p.updated_at,
+    (SELECT max(u.created_at) FROM public.usage_metrics AS u WHERE u.project_id = p.id)
+  ) AS last_activity
+FROM public.projects AS p;
+REVOKE ALL ON public.project_analytics FROM anon, authenticated;
+GRANT SELECT ON public.project_analytics TO authenticated, service_role;
