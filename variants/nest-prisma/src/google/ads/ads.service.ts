@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Gaxios } from 'gaxios';
 import { z } from 'zod';
+import { AuditLog } from '../../audit-log/audit-log.service.js';
 import { CONFIG } from '../../common/config/config.module.js';
 import type { Config } from '../../config/config.js';
 import { ensure } from '../calls/ensure.js';
@@ -93,6 +94,7 @@ export class AdsService {
 
   constructor(
     private readonly calls: GoogleCalls,
+    private readonly audit: AuditLog,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
@@ -167,7 +169,9 @@ export class AdsService {
       }
     }
     failures.sort((one, other) => one.index - other.index);
-    return { accepted: conversions.length - failures.length, failures };
+    const accepted = conversions.length - failures.length;
+    await this.audit.record('conversions.uploaded', connectionId, { accepted, refused: failures.length });
+    return { accepted, failures };
   }
 
   /** Done as well where it is gone already. */

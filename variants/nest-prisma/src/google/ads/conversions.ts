@@ -1,6 +1,11 @@
 import { z } from 'zod';
 import type { GoogleRequestError } from '../google.errors.js';
 
+/** The parameter of a page's address that Google names a click in. Which one depends on the device and on consent. */
+export const CLICK_ID_KINDS = ['gclid', 'gbraid', 'wbraid'] as const;
+
+export type ClickIdKind = (typeof CLICK_ID_KINDS)[number];
+
 /** Something that somebody did after they clicked on an advertisement. */
 export interface Conversion {
   /** The conversion action that it counts for. */
@@ -8,10 +13,9 @@ export interface Conversion {
   /** Unique for the conversion action: two with the same one are one. */
   readonly transactionId: string;
   readonly occurredAt: Date;
-  /** The click, as Google has named it in the address of the page: one of the three. */
-  readonly gclid?: string;
-  readonly gbraid?: string;
-  readonly wbraid?: string;
+  readonly clickId: string;
+  /** `gclid` where nothing is said. */
+  readonly clickIdKind?: ClickIdKind;
   /** In `currency`. */
   readonly value?: number;
   /** ISO 4217. */
@@ -37,12 +41,19 @@ const badRequest = z.object({
 });
 
 /** As the Data Manager API wants it. */
-export function toEvent({ occurredAt, transactionId, value, currency, gclid, gbraid, wbraid }: Conversion) {
+export function toEvent({
+  occurredAt,
+  transactionId,
+  clickId,
+  clickIdKind = 'gclid',
+  value,
+  currency,
+}: Conversion) {
   return {
     eventTimestamp: occurredAt.toISOString(),
     transactionId,
     eventSource: 'WEB',
-    adIdentifiers: { gclid, gbraid, wbraid },
+    adIdentifiers: { [clickIdKind]: clickId },
     conversionValue: value,
     currency,
   };
