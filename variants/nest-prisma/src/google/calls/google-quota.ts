@@ -6,7 +6,7 @@ import { CONFIG } from '../../common/config/config.module.js';
 import { REDIS } from '../../common/redis/redis.module.js';
 import type { Config } from '../../config/config.js';
 import { GoogleQuotaError } from '../google.errors.js';
-import { GOOGLE_APIS, type GoogleApi, QUOTAS } from './apis.js';
+import { GOOGLE_APIS, type GoogleApi, quotaOf } from './apis.js';
 import { quotaWait } from './google-calls.metrics.js';
 
 /** Google counts by project, and so by service: one budget for all processes, organizations and connections. */
@@ -29,7 +29,7 @@ export class GoogleQuota {
   ) {
     this.limiters = new Map(
       GOOGLE_APIS.map((api) => {
-        const { units, seconds } = QUOTAS[api](config);
+        const { units, seconds } = quotaOf(api, config);
         const options = { keyPrefix: `google-quota:${api}`, points: units, duration: seconds };
         const insuranceLimiter = new RateLimiterMemory(options);
         return [api, new RateLimiterRedis({ ...options, storeClient: redis, insuranceLimiter })];
