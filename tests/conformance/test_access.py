@@ -97,6 +97,35 @@ async def test_whoever_is_no_member_any_more_gets_no_new_token(
     problem(await driver.renew(member).send(stranger), 401)
 
 
+@pytest.mark.check(19)
+@pytest.mark.of("fastify-bun")
+async def test_a_session_that_was_ended_in_one_process_is_worth_nothing_in_another_after_a_second(
+    driver: TenantDriver, processes: tuple[Service, Service], client: Client, account: Account
+) -> None:
+    here, elsewhere = (client(process) for process in processes)
+    for api in (here, elsewhere):
+        assert (await driver.find().send(api)).status_code == 200
+
+    assert (await driver.sign_out(account.session).send(client(processes[0], None))).is_success
+    problem(await driver.find().send(here), 401)
+    time.sleep(1.1)
+    problem(await driver.find().send(elsewhere), 401)
+
+
+@pytest.mark.check(19)
+@pytest.mark.of("fastify-bun")
+async def test_whoever_has_deleted_the_account_is_let_in_no_more_by_session_or_by_key(
+    driver: TenantDriver, api: httpx.AsyncClient, client: Client, running: Service
+) -> None:
+    program = client(running, Account(driver, await driver.join(api)))
+    assert (await driver.find().send(program)).status_code == 200
+
+    assert (await api.delete("/users/me")).status_code == 204
+
+    for caller in (api, program):
+        problem(await driver.find().send(caller), 401)
+
+
 @pytest.mark.check(20)
 async def test_a_member_may_read_and_write_and_gets_403_where_a_role_is_needed(
     driver: TenantDriver, api: httpx.AsyncClient, account: Account, client: Client, running: Service

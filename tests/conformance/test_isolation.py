@@ -74,6 +74,23 @@ TABLES_OF_PEOPLE = {"tenants", "users", "passwords", "rate_limits"}
 """Those that come before there is a tenant; a row of theirs belongs to a person, or to nobody."""
 
 
+@pytest.mark.check(2)
+@pytest.mark.of("fastify-bun")
+def test_every_table_names_its_user_in_a_column_that_an_index_starts_with(database: Database) -> None:
+    tables = database.execute(
+        """
+        SELECT relname,
+               EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attname = 'user_id' AND attnotnull),
+               EXISTS (SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+                        WHERE indrelid = c.oid AND attname = 'user_id')
+          FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"""
+    ).fetchall()
+    assert len(tables) >= 8
+    assert {table for table, has_user, _ in tables if not has_user} == {"users", "verifications"}
+    for table, has_user, indexed in tables:
+        assert has_user == indexed, f"no index of {table} starts with its user"
+
+
 @pytest.mark.check(3)
 async def test_without_a_tenant_no_table_shows_a_row_and_none_raises_an_error(
     driver: TenantDriver, api: httpx.AsyncClient, application: Database, database: Database
@@ -283,3 +300,23 @@ async def test_no_view_partition_or_function_shows_another_tenants_rows(
         assert tenants <= {account.session.tenant}, source
         shown += len(tenants)
     assert shown >= 5, "hardly anything showed a row"
+
+
+@pytest.mark.check(9)
+@pytest.mark.of("fastify-bun")
+def test_there_is_no_view_partition_or_function_by_which_rows_could_be_reached(
+    application: Database, database: Database
+) -> None:
+    relations = application.execute(
+        """SELECT format('%I.%I', nspname, relname), relkind
+             FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+            WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND nspname !~ '^(pg_|information_schema)'
+              AND has_schema_privilege(relnamespace, 'USAGE') AND has_any_column_privilege(pg_class.oid, 'SELECT')"""
+    ).fetchall()
+    assert len(relations) >= 8
+    assert [name for name, kind in relations if kind not in ("r", b"r")] == []
+    functions = database.execute(
+        """SELECT proname FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace
+            WHERE prosecdef AND nspname !~ '^(pg_|information_schema)'"""
+    ).fetchall()
+    assert functions == []
