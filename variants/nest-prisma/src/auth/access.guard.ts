@@ -97,7 +97,7 @@ export class ScopeInterceptor implements NestInterceptor {
     return new Observable((subscriber) => {
       const work = new Subscription();
       this.database
-        .run(scopeOf(principal), () => {
+        .run(scopeOfPrincipal(principal), () => {
           // Not awaited: a handler may answer with a stream, whose values go on as they come.
           work.add(next.handle().subscribe(subscriber));
         })
@@ -107,7 +107,14 @@ export class ScopeInterceptor implements NestInterceptor {
   }
 }
 
-function scopeOf({ identity, organizationId }: Principal): Scope {
+/** For guards that look at data: they run before `ScopeInterceptor` does. */
+export function scopeOf(context: ExecutionContext): Scope {
+  const { principal } = context.switchToHttp().getRequest<AuthenticatedRequest>();
+  if (principal === undefined) throw new Error('the endpoint is public: there is no scope');
+  return scopeOfPrincipal(principal);
+}
+
+function scopeOfPrincipal({ identity, organizationId }: Principal): Scope {
   if (organizationId !== null) return { organizationId, userId: identity.userId };
   if (identity.kind === 'service') throw new Error('a service acts for an organization');
   const { firebaseUid, verifiedEmail, userId } = identity;

@@ -48,7 +48,7 @@ export class FirebaseService implements OnApplicationShutdown {
   async verify(token: string): Promise<FirebaseUser> {
     const claims = await this.check(token);
     // Phone and anonymous sign-in have no address; this service knows people by theirs.
-    if (claims.email === undefined) throw new UnauthorizedError('the token has no email');
+    if (typeof claims.email !== 'string') throw new UnauthorizedError('the token has no email');
     return {
       uid: claims.uid,
       email: claims.email.toLowerCase(),

@@ -11,6 +11,7 @@ import {
   Query,
   Res,
   Sse,
+  UseGuards,
 } from '@nestjs/common';
 import {
   ApiAcceptedResponse,
@@ -34,6 +35,7 @@ import { ListSyncsQuery } from './dto/list-syncs.query.js';
 import { StartSyncDto } from './dto/start-sync.dto.js';
 import { SyncPage, SyncResponse } from './dto/sync-response.dto.js';
 import { SyncsService } from './syncs.service.js';
+import { SyncGuard } from './sync.guard.js';
 
 const PATH = 'api/v1/syncs';
 const ID = { name: 'id', schema: { type: 'string' as const, format: 'uuid' } };
@@ -85,6 +87,7 @@ export class SyncsController {
   }
 
   @Sse(':id/events')
+  @UseGuards(SyncGuard)
   @ApiOperation({
     summary: 'Follow a sync',
     description: 'Each event `state` is the sync as `GET` has it. The stream ends with the last one.',
@@ -93,12 +96,11 @@ export class SyncsController {
   @ApiHeader(LAST_EVENT_ID)
   @ApiOkResponse(EVENT_STREAM)
   @ApiProblems(400, 401, 403, 404)
-  async followSync(
+  followSync(
     @Param('id', UuidPipe) id: string,
     @Headers('last-event-id') seen: string | undefined,
-  ): Promise<Observable<MessageEvent>> {
+  ): Observable<MessageEvent> {
     const { scope } = this.database;
-    await this.syncs.get(id);
     return stateEvents({
       seen: lastEventId(seen),
       changes: this.changes.of(id),

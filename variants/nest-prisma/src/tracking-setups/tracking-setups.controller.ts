@@ -11,6 +11,7 @@ import {
   Query,
   Res,
   Sse,
+  UseGuards,
   UseInterceptors,
 } from '@nestjs/common';
 import {
@@ -39,6 +40,7 @@ import { CreateTrackingSetupDto } from './dto/create-tracking-setup.dto.js';
 import { ListTrackingSetupsQuery } from './dto/list-tracking-setups.query.js';
 import { TrackingSetupPage, TrackingSetupResponse } from './dto/tracking-setup-response.dto.js';
 import { TrackingSetupsService } from './tracking-setups.service.js';
+import { TrackingSetupGuard } from './tracking-setup.guard.js';
 
 const PATH = 'api/v1/tracking-setups';
 const ID = { name: 'id', schema: { type: 'string' as const, format: 'uuid' } };
@@ -92,6 +94,7 @@ export class TrackingSetupsController {
   }
 
   @Sse(':id/events')
+  @UseGuards(TrackingSetupGuard)
   @ApiOperation({
     summary: 'Follow a set-up',
     description: 'Each event `state` is the set-up as `GET` has it. The stream ends with the last one.',
@@ -100,12 +103,11 @@ export class TrackingSetupsController {
   @ApiHeader(LAST_EVENT_ID)
   @ApiOkResponse(EVENT_STREAM)
   @ApiProblems(400, 401, 403, 404)
-  async followTrackingSetup(
+  followTrackingSetup(
     @Param('id', UuidPipe) id: string,
     @Headers('last-event-id') seen: string | undefined,
-  ): Promise<Observable<MessageEvent>> {
+  ): Observable<MessageEvent> {
     const { scope } = this.database;
-    await this.setups.get(id);
     return stateEvents({
       seen: lastEventId(seen),
       changes: this.changes.of(id),

@@ -65,5 +65,5 @@ export function configureHttp(app: NestExpressApplication, settings: HttpSetting
     maxAge: 600,
   });
   if (settings.MAX_EVENT_LOOP_DELAY_MS > 0) app.use(shedLoad(settings.MAX_EVENT_LOOP_DELAY_MS));
-  app.use(...readJsonBody(settings.BODY_LIMIT_BYTES));
+  app.use(readJsonBody(settings.BODY_LIMIT_BYTES));
 }

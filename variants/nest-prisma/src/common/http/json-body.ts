@@ -1,56 +1,65 @@
-import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
+import { MIMEType } from 'node:util';
+import type { NextFunction, Request, RequestHandler, Response } from 'express';
+import getRawBody from 'raw-body';
 import { parse } from 'secure-json-parse';
 import { DomainError } from '../errors/domain-error.js';
 import { assertJsonDepth } from './json-depth.js';
 
 /**
- * Reads JSON, the only body that any route takes. Express's own parser would let a `__proto__` through, so it reads the
- * text, and secure-json-parse the JSON.
+ * Reads JSON, the only body that any route takes. Express's own parser would let a `__proto__` through, and before it says
+ * that a body is too large it reads all of it, which may never end.
+ *
+ * @param limit in bytes
  */
-export function readJsonBody(limit: number): RequestHandler[] {
-  const readText = express.text({ type: 'application/json', limit });
-  return [
-    (request, response, next) => {
-      if (hasBody(request) && !request.is('application/json')) {
-        next(new DomainError('Send the body as application/json.', 'UNSUPPORTED_MEDIA_TYPE'));
+export function readJsonBody(limit: number): RequestHandler {
+  return (request: Request, response: Response, next: NextFunction) => {
+    if (!hasBody(request)) {
+      next();
+      return;
+    }
+    const encoding = textEncoding(request);
+    if (encoding === undefined) {
+      next(new DomainError('Send the body as application/json, in UTF-8.', 'UNSUPPORTED_MEDIA_TYPE'));
+      return;
+    }
+    const length = request.headers['content-length'];
+    getRawBody(request, { limit, encoding, ...(length !== undefined && { length }) }, (error, text) => {
+      if (error) {
+        // What is still to come is not waited for.
+        response.setHeader('connection', 'close');
+        next(describe(error));
         return;
       }
-      readText(request, response, (error?: unknown) => next(error && describe(error)));
-    },
-    parseBody,
-  ];
+      try {
+        request.body = parse(text);
+        assertJsonDepth(request.body);
+        next();
+      } catch (reason) {
+        next(
+          reason instanceof SyntaxError
+            ? new DomainError('The body is not acceptable JSON.', 'MALFORMED_JSON')
+            : reason,
+        );
+      }
+    });
+  };
 }
 
 function hasBody({ headers }: Request): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
-function parseBody(request: Request, _response: Response, next: NextFunction): void {
-  if (typeof request.body !== 'string') {
-    next();
-    return;
-  }
-  try {
-    request.body = parse(request.body);
-    assertJsonDepth(request.body);
-    next();
-  } catch (error) {
-    next(
-      error instanceof SyntaxError
-        ? new DomainError('The body is not acceptable JSON.', 'MALFORMED_JSON')
-        : error,
-    );
-  }
+/** UTF-8, which JSON is in (RFC 8259, 8.1), where the body says that it is JSON and nothing else. */
+function textEncoding(request: Request): 'utf-8' | undefined {
+  const { 'content-type': type = '', 'content-encoding': coding = 'identity' } = request.headers;
+  if (!request.is('application/json') || coding !== 'identity') return undefined;
+  const charset = new MIMEType(type).params.get('charset') ?? 'utf-8';
+  return /^utf-?8$/i.test(charset) ? 'utf-8' : undefined;
 }
 
-/** What the errors of body-parser mean, by their status. */
-function describe(error: unknown): unknown {
-  const { status } = error as { status?: unknown };
-  if (status === 413)
-    return new DomainError('The body is larger than this service takes.', 'PAYLOAD_TOO_LARGE');
-  if (status === 415) {
-    return new DomainError('The encoding of the body is not known here.', 'UNSUPPORTED_MEDIA_TYPE');
-  }
-  if (status === 400) return new DomainError('The body did not arrive as announced.', 'BAD_REQUEST');
-  return error;
+/** What the errors of raw-body mean. */
+function describe(error: getRawBody.RawBodyError): unknown {
+  return error.type === 'entity.too.large'
+    ? new DomainError('The body is larger than this service takes.', 'PAYLOAD_TOO_LARGE')
+    : new DomainError('The body did not arrive as announced.', 'BAD_REQUEST');
 }
