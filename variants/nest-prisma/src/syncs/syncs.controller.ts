@@ -34,8 +34,8 @@ import { Database } from '../database/database.js';
 import { ListSyncsQuery } from './dto/list-syncs.query.js';
 import { StartSyncDto } from './dto/start-sync.dto.js';
 import { SyncPage, SyncResponse } from './dto/sync-response.dto.js';
-import { SyncsService } from './syncs.service.js';
 import { SyncGuard } from './sync.guard.js';
+import { SyncsService } from './syncs.service.js';
 
 const PATH = 'api/v1/syncs';
 const ID = { name: 'id', schema: { type: 'string' as const, format: 'uuid' } };

@@ -39,8 +39,8 @@ import { Database } from '../database/database.js';
 import { CreateTrackingSetupDto } from './dto/create-tracking-setup.dto.js';
 import { ListTrackingSetupsQuery } from './dto/list-tracking-setups.query.js';
 import { TrackingSetupPage, TrackingSetupResponse } from './dto/tracking-setup-response.dto.js';
-import { TrackingSetupsService } from './tracking-setups.service.js';
 import { TrackingSetupGuard } from './tracking-setup.guard.js';
+import { TrackingSetupsService } from './tracking-setups.service.js';
 
 const PATH = 'api/v1/tracking-setups';
 const ID = { name: 'id', schema: { type: 'string' as const, format: 'uuid' } };

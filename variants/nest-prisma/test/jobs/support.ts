@@ -46,7 +46,8 @@ export async function follow(
   isEnough: (text: string) => boolean = () => false,
 ): Promise<{ text: string; events: { id: string; data: Record<string, unknown> }[] }> {
   const response = await fetch(url, { headers });
-  if (response.status !== 200) throw new Error(`${url} answered ${response.status}: ${await response.text()}`);
+  if (response.status !== 200)
+    throw new Error(`${url} answered ${response.status}: ${await response.text()}`);
   expect(response.headers.get('content-type')).toBe('text/event-stream');
   let text = '';
   for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {

@@ -9,7 +9,10 @@ import { type Client, createCustomer, createTracking, newMember, newOwner } from
 import { startService, type TestService } from '../support/service.js';
 import { askForSetup, DEAD_LETTERS, reaches, SETUPS, setupQueue, states } from './support.js';
 
-const REFUSAL = { status: 403, body: { error: { code: 403, errors: [{ reason: 'insufficientPermissions' }] } } };
+const REFUSAL = {
+  status: 403,
+  body: { error: { code: 403, errors: [{ reason: 'insufficientPermissions' }] } },
+};
 
 let stored: TestDatabase;
 let google: FakeGoogle;
@@ -41,7 +44,9 @@ afterAll(async () => {
 });
 
 const actions = async (id: string) =>
-  (await owner.get(`/api/v1/audit-log?entityId=${id}`)).body.data.map(({ action }: { action: string }) => action);
+  (await owner.get(`/api/v1/audit-log?entityId=${id}`)).body.data.map(
+    ({ action }: { action: string }) => action,
+  );
 
 const letters = async (client = owner) => (await client.get(DEAD_LETTERS)).body.data;
 
@@ -50,7 +55,12 @@ describe('a set-up', () => {
     const asked = await askForSetup(owner, connectionId);
     expect(asked).toMatchObject({ status: 'PENDING', progress: 0, attempt: 1, createdBy: owner.userId });
     const setup = await reaches(owner, asked.id, 'SUCCEEDED');
-    expect(setup).toMatchObject({ progress: 100, failure: null, failedStep: null, finishedAt: expect.any(String) });
+    expect(setup).toMatchObject({
+      progress: 100,
+      failure: null,
+      failedStep: null,
+      finishedAt: expect.any(String),
+    });
     expect(setup.steps.map(({ step }: { step: string }) => step)).toEqual([
       'CONTAINER',
       'CONVERSION_ACTION',
@@ -113,7 +123,10 @@ describe('a set-up', () => {
   });
 
   it('goes on after Google was away for a while', async () => {
-    google.faults.set('/tagmanager/v2/accounts/1/containers', Array.from({ length: 5 }, () => ({ status: 503 })));
+    google.faults.set(
+      '/tagmanager/v2/accounts/1/containers',
+      Array.from({ length: 5 }, () => ({ status: 503 })),
+    );
     const { id } = await askForSetup(owner, connectionId);
     await reaches(owner, id, 'SUCCEEDED');
     expect(await letters()).toEqual([]);
@@ -159,9 +172,19 @@ describe('a step that fails for good', () => {
     expect(google.tagManager.all('workspaces')).toEqual([]);
     expect(google.ads.conversionActions.size).toBe(0);
     expect((await owner.get(`/api/v1/trackings/${trackingId}`)).body.status).toBe('FAILED');
-    expect(await actions(id)).toEqual(['tracking-setup.ended', 'tracking-setup.failed', 'tracking-setup.started']);
+    expect(await actions(id)).toEqual([
+      'tracking-setup.ended',
+      'tracking-setup.failed',
+      'tracking-setup.started',
+    ]);
     expect(await letters()).toMatchObject([
-      { queue: 'tracking-setup', job: 'setUpStep', subjectId: id, failure: 'GOOGLE_REQUEST_REFUSED', attempts: 1 },
+      {
+        queue: 'tracking-setup',
+        job: 'setUpStep',
+        subjectId: id,
+        failure: 'GOOGLE_REQUEST_REFUSED',
+        attempts: 1,
+      },
     ]);
     // Nothing waits for what will not come.
     await eventually(async () => expect(await setupQueue(service).getWaitingChildrenCount()).toBe(0));
@@ -170,10 +193,7 @@ describe('a step that fails for good', () => {
   it('whose answer was lost leaves nothing behind, either', async () => {
     const mutate = '/v26/customers/1234567890/conversionActions:mutate';
     google.faults.set(mutate, ['answer-lost']);
-    google.faults.set('/v26/customers/1234567890/googleAds:search', [
-      { status: 200, body: {} },
-      ...Array.from({ length: 3 }, () => REFUSAL),
-    ]);
+    google.faults.set('/v26/customers/1234567890/googleAds:search', [{ status: 200, body: {} }, REFUSAL]);
     const { id } = await askForSetup(owner, connectionId);
     const setup = await reaches(owner, id, 'FAILED');
     expect(setup.failedStep).toBe('CONVERSION_ACTION');
@@ -229,7 +249,13 @@ describe('a job', () => {
     ],
     [
       'with more than its contract names',
-      () => ({ organizationId: owner.organizationId, setupId: randomUUID(), attempt: 1, step: 'TAG', role: 'OWNER' }),
+      () => ({
+        organizationId: owner.organizationId,
+        setupId: randomUUID(),
+        attempt: 1,
+        step: 'TAG',
+        role: 'OWNER',
+      }),
     ],
   ])('%s is refused at once, and kept', async (_how, data) => {
     const queue = setupQueue(service);
@@ -259,7 +285,14 @@ describe('a job', () => {
     await queue.obliterate({ force: true });
     await queue.pause();
     for (let round = 0; round < 3; round += 1) await service.app.get(SetupsRedelivery).redeliver(0);
-    expect(await queue.getJobCounts()).toMatchObject({ paused: 1, 'waiting-children': 3 });
+    // The database has set-ups of other tests, too.
+    const jobs = (await queue.getJobs()).filter(({ data }) => data.setupId === id);
+    expect(jobs.map(({ data }) => data.step).sort()).toEqual([
+      'CONTAINER',
+      'CONVERSION_ACTION',
+      'PUBLISH',
+      'TAG',
+    ]);
     await queue.resume();
     await reaches(owner, id, 'SUCCEEDED');
     expect(google.tagManager.all('versions').length).toBe(1);
@@ -294,7 +327,11 @@ describe('another organization', () => {
       ],
     ]) {
       expect(theirs?.status).toBe(404);
-      const anonymous = { ...random?.body, instance: theirs?.body.instance, requestId: theirs?.body.requestId };
+      const anonymous = {
+        ...random?.body,
+        instance: theirs?.body.instance,
+        requestId: theirs?.body.requestId,
+      };
       expect(theirs?.body).toEqual(anonymous);
     }
     const foreign = await stranger.post(SETUPS, {

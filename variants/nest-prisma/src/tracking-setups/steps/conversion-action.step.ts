@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { TrackingKind } from '../../generated/prisma/enums.js';
-import { GoogleRequestError } from '../../google/google.errors.js';
 import { AdsService, type ConversionCategory } from '../../google/ads/ads.service.js';
+import { GoogleRequestError } from '../../google/google.errors.js';
 import { type Resources, type SetupStepHandler, type StepContext } from './setup-step.js';
 
 const CATEGORIES: Readonly<Record<TrackingKind, ConversionCategory>> = {
@@ -33,10 +33,12 @@ export class ConversionActionStep implements SetupStepHandler {
     // Where the answer was lost there may be one all the same, by this name; where Google refuses, there is none.
     const resourceName =
       made(this.step).conversionAction ??
-      (await this.ensure(context).catch((error) => {
-        if (error instanceof GoogleRequestError) return undefined;
-        throw error;
-      }))?.resourceName;
+      (
+        await this.ensure(context).catch((error) => {
+          if (error instanceof GoogleRequestError) return undefined;
+          throw error;
+        })
+      )?.resourceName;
     if (resourceName === undefined) return;
     await this.ads.removeConversionAction(setup.connectionId, setup.adsCustomerId ?? '', resourceName);
   }

@@ -1,0 +1,106 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createDatabase, type TestDatabase } from '../support/database.js';
+import type { FakeGoogle } from '../support/fake-google.js';
+import { connectGoogle, startGoogle } from '../support/google.js';
+import { asClient, type Client, newOwner } from '../support/people.js';
+import { startService, type TestService } from '../support/service.js';
+import { askForSetup, follow, reaches, SETUPS, setupQueue } from './support.js';
+
+let stored: TestDatabase;
+let google: FakeGoogle;
+/** Where jobs run. */
+let worker: TestService;
+/** Where clients listen. */
+let api: TestService;
+let settings: Record<string, string>;
+let owner: Client;
+let connectionId: string;
+
+beforeAll(async () => {
+  stored = await createDatabase();
+  const started = await startGoogle();
+  google = started.google;
+  google.tagManager.add('', 'accounts', { name: 'Agency' });
+  settings = { ...started.settings, REDIS_PREFIX: `test-${randomUUID()}`, REQUEST_TIMEOUT_MS: '2000' };
+  worker = await startService(stored, settings);
+  api = await startService(stored, { ...settings, WORKER_IN_API: 'false' });
+  owner = await newOwner(api);
+  connectionId = await connectGoogle(google, owner);
+});
+
+afterAll(async () => {
+  await setupQueue(api).obliterate({ force: true });
+  await api.stop();
+  await worker.stop();
+  await google.stop();
+  await stored.drop();
+});
+
+const headers = (client = owner) => ({
+  authorization: `Bearer ${client.token}`,
+  'x-organization-id': client.organizationId,
+});
+
+describe('the events of a set-up', () => {
+  it('tell, from whatever process, how far it is, beyond the time that a request may take, and end with it', async () => {
+    const queue = setupQueue(api);
+    await queue.pause();
+    const { id } = await askForSetup(owner, connectionId);
+    const url = `${api.url}${SETUPS}/${id}/events`;
+    setTimeout(() => void queue.resume(), 2_500);
+    const { events } = await follow(url, headers());
+    expect(events[0]?.data).toMatchObject({ id, status: 'PENDING', progress: 0 });
+    expect(events.at(-1)?.data).toMatchObject({ id, status: 'SUCCEEDED', progress: 100 });
+    expect(events.length).toBeGreaterThan(3);
+    const versions = events.map((event) => Number(event.id));
+    expect(versions).toEqual([...new Set(versions)].sort((one, other) => one - other));
+    for (const event of events) expect(event.data.version).toBe(Number(event.id));
+  });
+
+  it('go on after the last one that the client has seen', async () => {
+    const queue = setupQueue(api);
+    await queue.pause();
+    const { id } = await askForSetup(owner, connectionId);
+    const url = `${api.url}${SETUPS}/${id}/events`;
+    const first = await follow(url, headers(), (text) => text.includes('event: state'));
+    setTimeout(() => void queue.resume(), 300);
+    const { events } = await follow(url, { ...headers(), 'last-event-id': first.events[0]?.id ?? '' });
+    expect(events.map((event) => event.id)).not.toContain(first.events[0]?.id);
+    expect(events.at(-1)?.data.status).toBe('SUCCEEDED');
+  });
+
+  it('of one that is over are its last state', async () => {
+    const { id } = await askForSetup(owner, connectionId);
+    const { version } = await reaches(owner, id, 'SUCCEEDED');
+    const url = `${api.url}${SETUPS}/${id}/events`;
+    const { events } = await follow(url, { ...headers(), 'last-event-id': `${version}` });
+    expect(events.map((event) => event.data.status)).toEqual(['SUCCEEDED']);
+  });
+
+  it('are for members of the organization alone', async () => {
+    const { id } = await askForSetup(owner, connectionId);
+    const url = `${SETUPS}/${id}/events`;
+    const stranger = await newOwner(api);
+    expect((await stranger.get(url)).body.code).toBe('TRACKING_SETUP_NOT_FOUND');
+    expect((await api.get(url)).status).toBe(401);
+    expect((await owner.get(`${SETUPS}/no-uuid/events`)).status).toBe(400);
+    await reaches(owner, id, 'SUCCEEDED');
+  });
+
+  it('end when the process is told to stop', async () => {
+    const stopping = await startService(stored, { ...settings, WORKER_IN_API: 'false' });
+    const client = await asClient(stopping, owner.email, owner.organizationId);
+    const queue = setupQueue(api);
+    await queue.pause();
+    const { id } = await askForSetup(owner, connectionId);
+    const following = follow(`${stopping.url}${SETUPS}/${id}/events`, headers(client));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const began = performance.now();
+    await stopping.stop();
+    expect((await following).events.length).toBe(1);
+    expect(performance.now() - began).toBeLessThan(5_000);
+    await queue.resume();
+    await reaches(owner, id, 'SUCCEEDED');
+  });
+});
