@@ -18,6 +18,7 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,12 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def _log_in(slave: int) -> None:
+    """So that Ctrl-C reaches a program as from a keyboard, also where the tests run in the background."""
+    os.login_tty(slave)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """A program on a pseudo-terminal."""
 
@@ -97,7 +104,7 @@ class Terminal:
             command,
             cwd=folder,
             env=clean() | own | dict(env),
-            preexec_fn=lambda: os.login_tty(slave),  # so that Ctrl-C reaches it as from a keyboard
+            preexec_fn=partial(_log_in, slave),
             pass_fds=(slave,),
         )
         os.close(slave)

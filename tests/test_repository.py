@@ -22,7 +22,10 @@ from tools.install import manager
 from tools.merge import answers, choices
 from tools.regenerate import GENERATED, SAMPLE
 
-STUB = re.compile(r'\[% include "(template/[^"]+)" -%\]\n')
+# Turbopack wants the names of files as they are, so one variant's stubs replace ".js'" in what they take in.
+STUB = re.compile(
+    r"""(?:\[% filter replace\([^()]+\) %\])?\[% include "(template/[^"]+)" (?:-%\]|%\]\[% endfilter -%\])\n"""
+)
 TAKES_IN = re.compile(r'\[%-? (?:include|extends|import|from) "(template/[^"]+)"')
 
 

@@ -145,8 +145,10 @@ def empty_database(driver: Driver, postgres: Postgres) -> Iterator[dict[str, str
     """The settings of a database that only this test uses."""
     name = f"test_{uuid.uuid4().hex}"
     database_urls = ("DATABASE_URL", "MIGRATION_DATABASE_URL")
-    with psycopg.connect(postgres.owner_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+    owner = httpx.URL(postgres.owner_url).username
+    # As the superuser, who may end everybody's connections when the database goes.
+    with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" OWNER "{owner}"'.encode())
         own = {
             variable: str(httpx.URL(postgres.env[variable]).copy_with(path=f"/{name}")) for variable in database_urls
         }

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conformance.drivers import Driver
+from tests.conformance.drivers import Account, Driver
 from tests.conformance.problems import problem
 from tests.conformance.processes import Service
 from tests.conformance.raw import raw
@@ -136,8 +136,12 @@ async def test_a_body_of_another_type_is_refused(driver: Driver, api: httpx.Asyn
 
 
 @pytest.mark.check(13)
-async def test_a_body_of_more_than_the_limit_is_refused_before_it_is_sent(driver: Driver, running: Service) -> None:
-    head = f"POST {driver.create().path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+async def test_a_body_of_more_than_the_limit_is_refused_before_it_is_sent(
+    driver: Driver, running: Service, api: httpx.AsyncClient, account: Account | None
+) -> None:
+    await driver.find().send(api)
+    signed_in = "".join(f"{name}: {value}\r\n" for name, value in account.session.headers.items()) if account else ""
+    head = f"POST {driver.create().path} HTTP/1.1\r\nhost: x\r\n{signed_in}content-type: application/json\r\n"
 
     problem(await raw(running, f"{head}content-length: {LIMIT + 1}\r\n\r\n".encode()), 413, "PAYLOAD_TOO_LARGE")
 
