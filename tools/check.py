@@ -12,7 +12,9 @@ from tools import QUESTIONS, ROOT, VARIANTS
 from tools.render import render
 
 _DELIMITER = re.compile(r"\[\[ | \]\]|\[%-? |\[# ")
-_STUB = re.compile(r'\[% include "(template/[^"]+)" -%\]\n')
+_STUB = re.compile(
+    r"""(?:\[% filter replace\([^()]+\) %\])?\[% include "(template/[^"]+)" (?:-%\]|%\]\[% endfilter -%\])\n"""
+)
 
 
 def problems() -> list[str]:

@@ -30,7 +30,10 @@ export function proxy(request: NextRequest): NextResponse {
   response.headers.set('access-control-expose-headers', EXPOSED);
   if (isPreflight) {
     response.headers.set('access-control-allow-methods', METHODS);
-    response.headers.set('access-control-allow-headers', 'authorization, content-type, idempotency-key, if-match, if-none-match, x-request-id');
+    response.headers.set(
+      'access-control-allow-headers',
+      'authorization, content-type, idempotency-key, if-match, if-none-match, x-request-id',
+    );
     response.headers.set('access-control-max-age', '600');
   }
   return response;

@@ -1,9 +1,11 @@
 import type { Logger } from 'pino';
-import { config } from './config/config.js';
-import { createLogger } from './logging/logger.js';
-import { processWide } from './process-wide.js';
+import { config } from './config/config.ts';
+import { createLogger } from './logging/logger.ts';
 
-/** The process's logger. */
+let logger: Logger | undefined;
+
+/** The logger: one for the server and one for the handlers, since each knows its own requests. */
 export function log(): Logger {
-  return processWide('logger', () => createLogger(config()));
+  logger ??= createLogger(config());
+  return logger;
 }

@@ -52,13 +52,16 @@ function run(command, args) {
     },
   });
   if (status !== 0) {
-    throw new CommandError(`${command} ${args[0]} ${args[1]} failed:\n${error?.message ?? `${stderr}${stdout}`}`);
+    throw new CommandError(
+      `${command} ${args[0]} ${args[1]} failed:\n${error?.message ?? `${stderr}${stdout}`}`,
+    );
   }
   return stdout;
 }
 
 /** @param {string} command @param {...string} args */
-const supabase = (command, ...args) => run('supabase', [...command.split(' '), ...args, `--remote=${ownerUrl}`]);
+const supabase = (command, ...args) =>
+  run('supabase', [...command.split(' '), ...args, `--remote=${ownerUrl}`]);
 
 /**
  * @template T
@@ -147,7 +150,9 @@ async function policies() {
     return rows;
   });
   if (faults.length === 0) return;
-  const lines = faults.map(({ name, forced, policies }) => `  ${name}: FORCE ${forced ? 'on' : 'off'}, ${policies} policies`);
+  const lines = faults.map(
+    ({ name, forced, policies }) => `  ${name}: FORCE ${forced ? 'on' : 'off'}, ${policies} policies`,
+  );
   throw new CommandError(`Tables without row-level security, FORCE and a policy:\n${lines.join('\n')}`);
 }
 
@@ -176,10 +181,15 @@ async function main([name = '', ...options]) {
   const command = COMMANDS[/** @type {keyof typeof COMMANDS} */ (name)];
   const known = OPTIONS[/** @type {keyof typeof OPTIONS} */ (name)] ?? [];
   if (!command || options.some((option) => !known.includes(option))) {
-    process.stderr.write('usage: node scripts/database.mjs migrate [--seed] | seed | reset | types [--check] | check\n');
+    process.stderr.write(
+      'usage: node scripts/database.mjs migrate [--seed] | seed | reset | types [--check] | check\n',
+    );
     return 2;
   }
-  if (!ownerUrl) throw new CommandError('MIGRATION_DATABASE_URL is not set. Run this by npm, for example: npm run db:migrate');
+  if (!ownerUrl)
+    throw new CommandError(
+      'MIGRATION_DATABASE_URL is not set. Run this by npm, for example: npm run db:migrate',
+    );
   await command(options);
   return 0;
 }

@@ -2,13 +2,14 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Socket } from 'node:net';
 import next from 'next';
 import proxyAddr from 'proxy-addr';
-import { type Config, config } from '../lib/config/config.js';
-import { configOrExit } from '../lib/config/load-config.js';
-import { drain } from '../lib/drain.js';
-import { CLIENT_ADDRESS_HEADER } from '../lib/http/client-address.js';
-import { answerParserError } from '../lib/http/parser-errors.js';
-import { requestId } from '../lib/http/request-id.js';
-import { log } from '../lib/log.js';
+import { type Config, config } from '../lib/config/config.ts';
+import { configOrExit } from '../lib/config/load-config.ts';
+import { drain } from '../lib/drain.ts';
+import { CLIENT_ADDRESS_HEADER } from '../lib/http/client-address.ts';
+import { answerParserError } from '../lib/http/parser-errors.ts';
+import { requestId } from '../lib/http/request-id.ts';
+import { log } from '../lib/log.ts';
+import { answerInProblems } from './answer-in-problems.ts';
 
 /** SIGTERM must end the process within 10 s, whatever hangs. */
 const SHUTDOWN_LIMIT_MS = 9_000;
@@ -17,7 +18,10 @@ const settings = configOrExit(config);
 const trusts = trustedProxies(settings.TRUST_PROXY);
 
 // Next.js alone closes its port at once on SIGTERM, and answers nothing where the HTTP parser gives up.
-const server = createServer({ requestTimeout: settings.REQUEST_TIMEOUT_MS, connectionsCheckingInterval: 1_000 });
+const server = createServer({
+  requestTimeout: settings.REQUEST_TIMEOUT_MS,
+  connectionsCheckingInterval: 1_000,
+});
 const app = next({ dev: settings.NODE_ENV === 'development', httpServer: server });
 const handle = app.getRequestHandler();
 await app.prepare();
@@ -26,15 +30,18 @@ server.on('request', (request: IncomingMessage, response: ServerResponse) => {
   // The handlers believe these, so whatever a client sends under these names is replaced.
   request.headers['x-request-id'] = requestId(request);
   request.headers[CLIENT_ADDRESS_HEADER] = proxyAddr(request, trusts);
+  answerInProblems(request, response);
   if (drain().draining) response.setHeader('connection', 'close');
   handle(request, response).catch((error: unknown) => {
     log().error({ err: error }, 'Next.js failed to answer');
     response.destroy();
   });
 });
-server.on('clientError', (error: NodeJS.ErrnoException, socket) => answerParserError(error, socket as Socket));
+server.on('clientError', (error: NodeJS.ErrnoException, socket) =>
+  answerParserError(error, socket as Socket),
+);
 server.listen(settings.PORT, settings.HOST, () => {
-  log().info({ host: settings.HOST, port: settings.PORT }, 'listening');
+  log().info({ address: server.address() }, 'listening');
 });
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void shutDown());

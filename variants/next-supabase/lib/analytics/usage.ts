@@ -63,7 +63,8 @@ const encode = ({ period, eventType }: UsageMetrics) =>
   Buffer.from(`${period} ${eventType}`).toString('base64url');
 
 function decode(cursor: string): [period: string, eventType: string] {
-  const [, period, eventType] = /^(\d{4}-\d\d-\d\d) (.{1,50})$/s.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
+  const [, period, eventType] =
+    /^(\d{4}-\d\d-\d\d) (.{1,50})$/s.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
   if (!z.iso.date().safeParse(period).success || eventType === undefined) {
     throw new ValidationError([{ pointer: '/cursor', message: 'must be the nextCursor of an earlier page' }]);
   }

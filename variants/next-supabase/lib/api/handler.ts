@@ -38,7 +38,12 @@ type Caller<Who extends Access> = Who extends 'public'
     ? Extract<Identity, { kind: 'session' }>
     : Identity;
 
-interface Input<Who extends Access, Params extends z.ZodType, Query extends z.ZodType, Body extends z.ZodType> {
+interface Input<
+  Who extends Access,
+  Params extends z.ZodType,
+  Query extends z.ZodType,
+  Body extends z.ZodType,
+> {
   readonly request: NextRequest;
   readonly caller: Caller<Who>;
   readonly params: z.output<Params>;
@@ -46,7 +51,8 @@ interface Input<Who extends Access, Params extends z.ZodType, Query extends z.Zo
   readonly body: z.output<Body>;
 }
 
-type Context = { params: Promise<Record<string, string | string[] | undefined>> };
+/** `params` is undefined where the path has none. */
+type Context = { params: Promise<Record<string, string | string[] | undefined> | undefined> };
 
 /**
  * Makes a route handler. Every request takes the same way: rate limit, authentication, validation, business logic, and
@@ -76,7 +82,7 @@ export function handler<
         const input = {
           request,
           caller,
-          params: validate(options.params ?? none, await context.params) as z.output<Params>,
+          params: validate(options.params ?? none, (await context.params) ?? {}) as z.output<Params>,
           query: validate(options.query ?? none, toObject(request.nextUrl.searchParams)) as z.output<Query>,
           body: (options.body && validate(options.body, await readJson(request))) as z.output<Body>,
         };
@@ -137,8 +143,14 @@ async function admitted(request: Request, access: Access): Promise<Identity | un
   }
   if (identity.kind === 'session') return identity;
   if (access !== 'session' && identity.scopes.includes(access)) return identity;
-  recordSecurityEvent('access.denied', request, { userId: identity.userId, metadata: { keyId: identity.keyId } });
-  const words = access === 'session' ? 'This takes a signed-in user, not an API key.' : `The API key needs the scope ${access}.`;
+  recordSecurityEvent('access.denied', request, {
+    userId: identity.userId,
+    metadata: { keyId: identity.keyId },
+  });
+  const words =
+    access === 'session'
+      ? 'This takes a signed-in user, not an API key.'
+      : `The API key needs the scope ${access}.`;
   throw new DomainError(words, 'INSUFFICIENT_SCOPE');
 }
 

@@ -11,9 +11,11 @@ export function problemResponse(
   headers: Readonly<Record<string, string>> = {},
 ): Response {
   const known = error instanceof DomainError ? error : postgresToDomainError(error);
-  const problem = known === undefined ? internalProblem(instance, requestId) : toProblem(known, instance, requestId);
+  const problem =
+    known === undefined ? internalProblem(instance, requestId) : toProblem(known, instance, requestId);
   if (problem.status >= 500) log().error({ err: error, code: problem.code }, 'the request failed');
-  else if (known !== undefined) log().debug({ code: problem.code, ...known.context }, 'the request was refused');
+  else if (known !== undefined)
+    log().debug({ code: problem.code, ...known.context }, 'the request was refused');
   const seconds = retryAfter(problem);
   return new Response(JSON.stringify(withFamilyNames(problem)), {
     status: problem.status,

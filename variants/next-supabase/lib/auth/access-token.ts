@@ -42,7 +42,13 @@ export async function verifyAccessToken(
     return success ? { userId: data.sub, sessionId: data.session_id } : undefined;
   } catch (error) {
     if (error instanceof errors.JWKSTimeout || !(error instanceof errors.JOSEError)) {
-      throw new DomainError('Supabase Auth cannot be reached. Try again.', 'AUTH_UNAVAILABLE', {}, {}, { cause: error });
+      throw new DomainError(
+        'Supabase Auth cannot be reached. Try again.',
+        'AUTH_UNAVAILABLE',
+        {},
+        {},
+        { cause: error },
+      );
     }
     return undefined;
   }

@@ -5,5 +5,15 @@ export type Scope = (typeof SCOPES)[number];
 
 /** Who sends a request, and by what right. */
 export type Identity =
-  | { readonly kind: 'session'; readonly userId: string; readonly sessionId: string; readonly accessToken: string }
-  | { readonly kind: 'api-key'; readonly userId: string; readonly keyId: string; readonly scopes: readonly Scope[] };
+  | {
+      readonly kind: 'session';
+      readonly userId: string;
+      readonly sessionId: string;
+      readonly accessToken: string;
+    }
+  | {
+      readonly kind: 'api-key';
+      readonly userId: string;
+      readonly keyId: string;
+      readonly scopes: readonly Scope[];
+    };

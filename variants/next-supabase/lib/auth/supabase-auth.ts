@@ -1,4 +1,4 @@
-import { AuthError, createClient, isAuthRetryableFetchError, type Session } from '@supabase/supabase-js';
+import { type AuthError, createClient, isAuthRetryableFetchError, type Session } from '@supabase/supabase-js';
 import { config } from '@/lib/config/config';
 import { DomainError, ValidationError } from '@/lib/errors/domain-error';
 import { forgetSession } from './sessions';
@@ -61,7 +61,13 @@ function present(session: Session): SessionAnswer {
 
 function toDomainError(error: AuthError): DomainError {
   if (isAuthRetryableFetchError(error) || (error.status ?? 500) >= 500) {
-    return new DomainError('Supabase Auth cannot be reached. Try again.', 'AUTH_UNAVAILABLE', {}, {}, { cause: error });
+    return new DomainError(
+      'Supabase Auth cannot be reached. Try again.',
+      'AUTH_UNAVAILABLE',
+      {},
+      {},
+      { cause: error },
+    );
   }
   switch (error.code) {
     case 'invalid_credentials':
@@ -82,9 +88,13 @@ function toDomainError(error: AuthError): DomainError {
     case 'refresh_token_already_used':
     case 'session_not_found':
     case 'session_expired':
-      return new DomainError('The refresh token is not good (any more). Sign in again.', 'INVALID_REFRESH_TOKEN', {
-        reason: error.code,
-      });
+      return new DomainError(
+        'The refresh token is not good (any more). Sign in again.',
+        'INVALID_REFRESH_TOKEN',
+        {
+          reason: error.code,
+        },
+      );
     default:
       return new DomainError(error.message, 'AUTH_REFUSED', { reason: error.code });
   }

@@ -1,5 +1,5 @@
-import { COMMON_PROBLEMS } from './common-problems.js';
-import type { ProblemType } from './problem.js';
+import { COMMON_PROBLEMS } from './common-problems.ts';
+import type { ProblemType } from './problem.ts';
 
 /** Every code that the service answers with. The README's table of errors lists the same. */
 export const PROBLEMS: Readonly<Record<string, ProblemType>> = {

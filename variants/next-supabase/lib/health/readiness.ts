@@ -17,7 +17,9 @@ const DEPENDENCIES: Readonly<Record<string, () => Promise<unknown>>> = {
   redis: () => redis().ping(),
   auth: async () => {
     const { SUPABASE_URL, SUPABASE_PUBLISHABLE_KEY } = config();
-    const { ok } = await fetch(`${SUPABASE_URL}/auth/v1/health`, { headers: { apikey: SUPABASE_PUBLISHABLE_KEY } });
+    const { ok } = await fetch(`${SUPABASE_URL}/auth/v1/health`, {
+      headers: { apikey: SUPABASE_PUBLISHABLE_KEY },
+    });
     if (!ok) throw new Error('Supabase Auth is not well');
   },
 };

@@ -94,10 +94,10 @@ export async function changeMember(
 export async function removeMember(userId: string, projectId: string, memberId: string): Promise<void> {
   await asUser(userId, async (tx) => {
     await assertMember(tx, userId, projectId);
-    const { rowCount } = await tx.query('DELETE FROM project_members WHERE project_id = $1 AND user_id = $2', [
-      projectId,
-      memberId,
-    ]);
+    const { rowCount } = await tx.query(
+      'DELETE FROM project_members WHERE project_id = $1 AND user_id = $2',
+      [projectId, memberId],
+    );
     if (rowCount === 0) await refuse(tx, projectId, memberId);
   });
 }

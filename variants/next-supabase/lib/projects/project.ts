@@ -38,13 +38,16 @@ export interface Project {
   readonly updatedAt: string;
 }
 
-export function present(row: Tables<'projects'>): Project {
+/** A row; what `settings` holds is known here, and only that it is JSON in the database. */
+export type ProjectRow = Omit<Tables<'projects'>, 'settings'> & Pick<Project, 'settings'>;
+
+export function present(row: ProjectRow): Project {
   return {
     id: row.id,
     ownerId: row.user_id,
     name: row.name,
     description: row.description,
-    settings: row.settings as Project['settings'],
+    settings: row.settings,
     version: row.version,
     createdAt: row.created_at,
     updatedAt: row.updated_at,

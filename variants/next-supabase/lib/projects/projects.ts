@@ -1,11 +1,14 @@
 import { asUser, type Transaction } from '@/lib/database/transaction';
-import type { Tables } from '@/lib/database.types';
 import { DomainError } from '@/lib/errors/domain-error';
 import { decodeCursor } from '@/lib/pagination/cursor';
 import { type Page, toPage } from '@/lib/pagination/page';
-import { type Project, type ProjectChanges, type ProjectInput, present } from './project';
-
-type Row = Tables<'projects'>;
+import {
+  type Project,
+  type ProjectChanges,
+  type ProjectInput,
+  present,
+  type ProjectRow as Row,
+} from './project';
 
 const notFound = () => new DomainError('There is no such project.', 'PROJECT_NOT_FOUND');
 

@@ -1,0 +1,6 @@
+/** Run by Next.js once, before the first request: the connections that every request needs are made ahead. */
+export async function register(): Promise<void> {
+  if (process.env.NEXT_RUNTIME !== 'nodejs') return;
+  const { redis } = await import('@/lib/redis/redis');
+  redis();
+}
