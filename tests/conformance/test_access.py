@@ -60,6 +60,7 @@ async def test_a_token_that_is_forged_foreign_expired_or_cut_is_answered_401(
 
 
 @pytest.mark.check(19)
+@pytest.mark.of("nest-drizzle", "fastify-bun")
 async def test_after_logout_the_session_cannot_be_renewed_and_its_token_ends_within_its_lifetime(
     driver: TenantDriver, start_service: StartService, client: Client, account: Account
 ) -> None:

@@ -40,7 +40,7 @@ def test_an_empty_setting_is_a_missing_one(driver: Driver, folder: Path) -> None
 
 def test_every_offender_is_named_and_no_value_is_repeated(driver: Driver, folder: Path) -> None:
     malformed = {
-        **dict.fromkeys(driver.required, "hunter2"),
+        **dict.fromkeys(driver.required, "hunter2 hunter2"),
         "DATABASE_URL": "mysql://app:hunter2@db/app",  # pragma: allowlist secret
         "PORT": "http",
         "NODE_ENV": "staging",

@@ -68,7 +68,7 @@ async def test_browsers_may_call_from_the_listed_origins_alone(
         assert answer.headers["access-control-allow-origin"] == origin
         assert "origin" in answer.headers["vary"].lower()
         exposed = answer.headers["access-control-expose-headers"].lower()
-        assert {"etag", "location", "retry-after", "x-request-id"} <= set(exposed.split(", "))
+        assert {"etag", "location", "retry-after", "x-request-id"} <= set(re.split(r",\s*", exposed))
     for origin in ("https://example.com", "http://app.example.com", "https://app.example.com.evil.test", "null"):
         answer = await api.request("GET", driver.find().path, headers={"origin": origin})
         assert "access-control-allow-origin" not in answer.headers
@@ -95,9 +95,10 @@ async def test_a_client_that_asks_too_often_is_told_when_to_come_back(
     answers = [await driver.find().send(api) for _ in range(5)]
     refused = await driver.find().send(api)
 
-    remaining = [re.fullmatch(r'"default";r=(\d+);t=(\d+)', answer.headers["ratelimit"]) for answer in answers]
+    # A service may have budgets besides, of users for instance.
+    remaining = [re.match(r'"default";r=(\d+);t=(\d+)(?:, |$)', answer.headers["ratelimit"]) for answer in answers]
     assert [int(match[1]) for match in remaining if match] == [4, 3, 2, 1, 0]
-    assert {answer.headers["ratelimit-policy"] for answer in answers} == {'"default";q=5;w=60'}
+    assert {answer.headers["ratelimit-policy"].split(", ")[0] for answer in answers} == {'"default";q=5;w=60'}
     problem(refused, 429, "RATE_LIMITED")
     assert 1 <= int(refused.headers["retry-after"]) <= 60
     assert not [name for name in refused.headers if name.startswith("x-ratelimit")]

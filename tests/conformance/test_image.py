@@ -192,7 +192,7 @@ def image(folder: Path) -> Iterator[Image]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def test_the_image_holds_no_development_dependency_and_no_source(image: Image) -> None:
+def test_the_image_holds_no_development_dependency_and_no_source(image: Image, driver: Driver) -> None:
     packages = json.loads((image.folder / "package-lock.json").read_text())["packages"]
     there = {path for path in packages if (image.folder / path).exists()}
     own = {path for path in packages if "node_modules/" not in path}
@@ -218,7 +218,7 @@ def test_the_image_holds_no_development_dependency_and_no_source(image: Image) -
     assert for_development & there == set()
 
     holds = {path.name for path in image.folder.iterdir()}
-    assert holds <= {"dist", "packages", "node_modules", "package.json", "package-lock.json", ".npmrc"}
+    assert holds <= driver.shipped | {"node_modules", "package.json", "package-lock.json", ".npmrc"}
     for workspace in own - {""}:
         holds = {path.name for path in (image.folder / workspace).iterdir()}
         assert holds <= {"dist", "migrations", "node_modules", "package.json"}
@@ -240,7 +240,7 @@ def test_the_image_migrates_serves_and_stops_without_writing_a_file(
 
     port = str(free_port())
     url = f"http://127.0.0.1:{port}/health/ready"
-    env = {**driver.required, **running(postgres), "PORT": port, "LOG_LEVEL": "silent"}
+    env = {**driver.required, **running(postgres, driver.for_development), "PORT": port, "LOG_LEVEL": "silent"}
     with image.started(*image.command, **env) as process:
         eventually("the image serves", lambda: process.poll() is not None or _answers(url))
         assert process.poll() is None, process.communicate()
@@ -266,9 +266,9 @@ def test_the_image_runs_jobs_where_compose_says_so(
         assert stop(process) == 0
 
 
-def running(postgres: Postgres) -> dict[str, str]:
+def running(postgres: Postgres, without: frozenset[str] = frozenset()) -> dict[str, str]:
     """The URLs that a running service gets: not that of the schema's owner."""
-    return {name: url for name, url in postgres.env.items() if name != "MIGRATION_DATABASE_URL"}
+    return {name: url for name, url in postgres.env.items() if name not in {"MIGRATION_DATABASE_URL", *without}}
 
 
 def _answers(url: str) -> bool:

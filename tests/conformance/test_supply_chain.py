@@ -81,7 +81,16 @@ def of_drizzle(folder: Path) -> list[str]:
     return [path.read_text() for path in sorted((folder / "packages" / "database" / "migrations").glob("*.sql"))]
 
 
-SCRIPTS: dict[str, Callable[[Path], list[str]]] = {"nest-typeorm": of_typeorm, "nest-drizzle": of_drizzle}
+def of_prisma(folder: Path) -> list[str]:
+    """The files, as they are."""
+    return [path.read_text() for path in sorted((folder / "prisma" / "migrations").glob("*/migration.sql"))]
+
+
+SCRIPTS: dict[str, Callable[[Path], list[str]]] = {
+    "nest-typeorm": of_typeorm,
+    "nest-drizzle": of_drizzle,
+    "nest-prisma": of_prisma,
+}
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,20 @@ class Session:
         return {"authorization": f"Bearer {self.token}"}
 
 
+@dataclass(frozen=True)
+class Security:
+    """How PostgreSQL keeps tenants apart."""
+
+    column: str
+    """Holds the tenant of a row."""
+    setting: str
+    """Of a session: the tenant whose rows the policies show."""
+    tables_without: frozenset[str]
+    """Those that come before there is a tenant; a row of theirs belongs to a person, or to nobody."""
+    tables_of_tools: frozenset[str] = frozenset()
+    """Those that hold nothing of anybody."""
+
+
 class Account(httpx.Auth):
     """Whoever sends a client's requests: signs up at the first of them, as a tenant of its own."""
 
@@ -60,11 +74,13 @@ class Account(httpx.Auth):
         async with self._signing_up:
             if self._session is None:
                 call = self._driver.sign_up()
-                answer = yield httpx.Request(call.method, request.url.join(call.path), json=call.json)
+                url = request.url.join(call.path)
+                answer = yield httpx.Request(call.method, url, json=call.json, headers=call.headers)
                 await answer.aread()
                 assert answer.is_success, answer.text
                 self._session = self._driver.session(answer.json())
-        request.headers.update(self._session.headers)
+        for name, value in self._session.headers.items():
+            request.headers.setdefault(name, value)
         yield request
 
 
@@ -91,6 +107,10 @@ class Driver(Protocol):
     """The folder that holds the code."""
     shown_by_examples: tuple[str, ...]
     """The status of each request that the README shows the answer of, and whether it was a repeated one."""
+    shipped: frozenset[str]
+    """What the image holds beside packages and their manifest."""
+    for_development: frozenset[str]
+    """The variables of servers that production has no use for, and refuses."""
     required: Mapping[str, str]
     """The settings without which it does not start, with values that production accepts."""
     privileged: Mapping[str, object]
@@ -216,3 +236,9 @@ class TenantDriver(Driver, Protocol):
     def forged(self, session: Session) -> Mapping[str, str]:
         """Tokens that look like a session's and must not be believed, by what is wrong with them."""
         ...
+
+
+class SecuredDriver(TenantDriver, Protocol):
+    """A variant whose tenants are kept apart by row-level security."""
+
+    security: Security

@@ -41,6 +41,8 @@ class FastifyBun:
     migration_config = config
     source = "apps/api/src"
     shown_by_examples: tuple[str, ...] = ("200 -",)
+    shipped = frozenset({"apps"})
+    for_development: frozenset[str] = frozenset()
     required: Mapping[str, str] = {
         "DATABASE_URL": "postgresql://app@localhost:5432/app",
         "REDIS_URL": "redis://localhost:6379",

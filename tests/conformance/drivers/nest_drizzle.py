@@ -18,7 +18,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.conformance.drivers import Account, Call, Session
+from tests.conformance.drivers import Account, Call, Security, Session
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of accounts that a test makes
 SIGNING_KEY = secrets.token_hex(32)
@@ -36,6 +36,8 @@ class NestDrizzle:
     source = "packages/api/src"
     migration_config = "./packages/database/dist/config/index.js"
     shown_by_examples: tuple[str, ...] = ("201 -", "201 -", "200 -", "404 -")
+    shipped = frozenset({"packages"})
+    for_development: frozenset[str] = frozenset()
     required: Mapping[str, str] = {
         "DATABASE_URL": "postgresql://app@localhost:5432/app",
         "JWT_KEYS": "1" * 64,
@@ -62,6 +64,11 @@ class NestDrizzle:
     give_back = "DELETE FROM idempotency_keys WHERE key = %(key)s"
     breakage = "ALTER TABLE projects RENAME TO gone"
     versions_per_write = 0
+    security = Security(
+        column="tenant_id",
+        setting="app.tenant_id",
+        tables_without=frozenset({"tenants", "users", "passwords", "rate_limits"}),
+    )
     identified = "SELECT tenant_id::text FROM projects WHERE id = %(resource)s"
     public = frozenset(
         {

@@ -22,6 +22,8 @@ class NestTypeorm:
     source = "src"
     migration_config = "./dist/config/config.js"
     shown_by_examples: tuple[str, ...] = ("201 -", "201 true", "200 -", "200 -", "201 -", "200 -")
+    shipped = frozenset({"dist"})
+    for_development: frozenset[str] = frozenset()
     required: Mapping[str, str] = {"DATABASE_URL": "postgresql://app@localhost:5432/app"}
     settings: Mapping[str, str] = {}
     privileged: Mapping[str, object] = {
