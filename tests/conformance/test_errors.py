@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from tests.conformance.conftest import Client, Connect, StartService
-from tests.conformance.drivers import Driver
+from tests.conformance.drivers import Account, Driver
 from tests.conformance.problems import problem
 from tests.conformance.processes import Service
 from tests.conformance.raw import raw
@@ -99,15 +99,20 @@ async def test_a_request_that_takes_too_long_is_answered_503(
 
 @pytest.mark.parametrize(
     "beginning",
-    ["GET /", "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{{"],
+    [
+        "GET /",
+        "POST {path} HTTP/1.1\r\nHost: x\r\n{signed_in}Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{{",
+    ],
     ids=["head", "body"],
 )
 async def test_a_request_that_does_not_arrive_in_time_is_given_up(
-    driver: Driver, start_service: StartService, beginning: str
+    driver: Driver, start_service: StartService, api: httpx.AsyncClient, account: Account | None, beginning: str
 ) -> None:
     service = start_service(REQUEST_TIMEOUT_MS="500")
+    await driver.find().send(api)
+    signed_in = "".join(f"{name}: {value}\r\n" for name, value in account.session.headers.items()) if account else ""
 
     async with asyncio.timeout(10):
-        answer = await raw(service, beginning.format(path=driver.create().path).encode())
+        answer = await raw(service, beginning.format(path=driver.create().path, signed_in=signed_in).encode())
 
     assert problem(answer)["status"] in (408, 503)

@@ -23,7 +23,11 @@ export type App = Awaited<ReturnType<typeof createApp>>;
 
 /** The whole application, not yet listening; tests, benchmarks and `index.ts` start from here. */
 export async function createApp(config: Config) {
-  const app = Fastify(serverOptions(config, createLogger(config))).withTypeProvider<ZodTypeProvider>();
+  const app = Fastify({
+    ...serverOptions(config, createLogger(config)),
+    // The schemas of parameters say how long those may be.
+    routerOptions: { maxParamLength: 10_000 },
+  }).withTypeProvider<ZodTypeProvider>();
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   // JSON is the only body that any route takes.

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { sql } from 'drizzle-orm';
 import { createApp } from './app.js';
 import { configOrExit, readConfig } from './shared/lib/config/config.js';
 import { observeRuntime } from './shared/lib/telemetry/metrics.js';
@@ -21,4 +22,11 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   });
 }
 
-await app.listen({ port: config.PORT, host: config.HOST });
+try {
+  // A service that never had a database is not what was meant to run; one that loses it recovers by itself.
+  await app.db.execute(sql`SELECT 1`);
+  await app.listen({ port: config.PORT, host: config.HOST });
+} catch (error) {
+  app.log.fatal({ err: error }, 'the service cannot start');
+  process.exit(1);
+}

@@ -167,7 +167,7 @@ describe('readiness', () => {
     const { status, body } = await service.get('/health/ready');
     expect([status, body.status]).toEqual([200, 'ok']);
     expect(Object.keys(body.details)).toEqual(['database', 'valkey']);
-    expect(body.details.database).toEqual({ status: 'up', latency: expect.any(Number) });
+    expect(body.details.database).toEqual({ status: 'up', responseTime: expect.any(Number) });
   });
 
   it('is 503 while a dependency is away, and says no more than which', async () => {

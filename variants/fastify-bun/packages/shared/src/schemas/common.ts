@@ -27,7 +27,7 @@ export const instant = z.codec(z.iso.datetime(), z.date(), {
 });
 
 /** `?limit=` and `?cursor=` of every list. */
-export const pageQuery = z.object({
+export const pageQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(100).default(20).describe('rows per page'),
   cursor: z.string().max(200).optional().describe('nextCursor of the page before'),
 });

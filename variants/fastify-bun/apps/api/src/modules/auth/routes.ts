@@ -46,6 +46,7 @@ export const authRoutes: FastifyPluginAsyncZod<AuthRoutesOptions> = async (app, 
     preHandler: app.limitRate({ name: 'login-account', ...attempts, client: account }),
   };
   const anyone = { isPublic: true, problems: [403, 422] };
+  const knocking = { isPublic: true, problems: [401, 403, 422] };
   const user = { needsSession: true, problems: [403] };
   const tags = ['auth'];
 
@@ -69,7 +70,7 @@ export const authRoutes: FastifyPluginAsyncZod<AuthRoutesOptions> = async (app, 
   );
   app.post(
     '/sign-in/email',
-    { ...guarded, config: anyone, schema: { tags, body: SignIn, response: { 200: SignedIn } } },
+    { ...guarded, config: knocking, schema: { tags, body: SignIn, response: { 200: SignedIn } } },
     forward,
   );
   app.post(
@@ -110,7 +111,7 @@ export const authRoutes: FastifyPluginAsyncZod<AuthRoutesOptions> = async (app, 
     '/verify-email',
     {
       onRequest: guarded.onRequest,
-      config: anyone,
+      config: knocking,
       schema: { tags, querystring: VerifyEmail, response: { 200: Done, 302: z.undefined() } },
     },
     forward,
@@ -164,6 +165,8 @@ function toWebRequest(request: FastifyRequest): Request {
   for (const [name, value] of Object.entries(request.headers)) {
     if (value !== undefined && !NOT_FORWARDED.has(name)) headers.set(name, String(value));
   }
+  // Whoever sends a token is who that is for; a cookie beside it would be checked as if a page had sent it.
+  if (headers.has('authorization')) headers.delete('cookie');
   headers.set(CLIENT_IP_HEADER, request.ip);
   const body = request.body === undefined || request.body === null ? undefined : JSON.stringify(request.body);
   return new Request(`${request.protocol}://${request.host}${request.url}`, {

@@ -3,7 +3,11 @@ import { z } from 'zod';
 
 // What Better Auth takes and gives, as far as this service lets it: whatever else it would take stays outside.
 
-const email = z.email().max(254);
+/** The part before the @ is 64 characters at the most (RFC 5321, 4.5.3.1.1). */
+const email = z
+  .email()
+  .max(254)
+  .regex(/^[^@]{1,64}@/, 'must have at most 64 characters before the @');
 /** Argon2 reads every byte: the bound keeps a request from being expensive. */
 const password = z.string().min(8).max(128);
 const time = z.iso.datetime();

@@ -123,7 +123,11 @@ export const chatRoutes: FastifyPluginAsyncZod<ChatRoutesOptions> = async (
   app.post(
     '/:id/messages',
     {
-      config: { timeoutMs: answerTimeoutMs, problems: UPSTREAM },
+      config: {
+        timeoutMs: ({ body }) =>
+          (body as Partial<SendMessage> | null)?.answer === false ? undefined : answerTimeoutMs,
+        problems: UPSTREAM,
+      },
       schema: {
         tags,
         description:

@@ -36,6 +36,7 @@ export const errorsPlugin = fp(
 function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
   const seconds = retryAfter(problem);
   if (seconds !== undefined) reply.header('retry-after', String(seconds));
+  if (problem.status === 401) reply.header('www-authenticate', 'Bearer'); // RFC 9110, 15.5.2
   return reply.status(problem.status).header('content-type', PROBLEM_JSON).send(JSON.stringify(problem));
 }
 
@@ -73,10 +74,18 @@ function asDomainError(error: unknown): DomainError | undefined {
 
 /** A fault of the query or the path is named by the parameter, one of the body by its place there. */
 function faultsOf({ validation }: Pick<FastifyError, 'validation'>): InputFault[] {
-  return (validation ?? []).map(({ instancePath, message }) => ({
-    pointer: instancePath,
-    message: message ?? 'is not valid',
-  }));
+  return (validation ?? []).flatMap(({ keyword, instancePath, message = 'is not valid', params }) => {
+    const pointer = instancePath === '/' ? '' : instancePath;
+    if (keyword !== 'unrecognized_keys') return [{ pointer, message }];
+    // Zod reports unknown members together, at the object that has them.
+    const { keys } = params as { keys: readonly string[] };
+    return keys.map((key) => ({ pointer: `${pointer}/${escapePointer(key)}`, message: 'is not known' }));
+  });
+}
+
+/** RFC 6901. */
+function escapePointer(key: string): string {
+  return key.replaceAll('~', '~0').replaceAll('/', '~1');
 }
 
 function pathOf(request: FastifyRequest): string {

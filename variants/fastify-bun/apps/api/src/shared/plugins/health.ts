@@ -8,7 +8,7 @@ const PING_LIMIT_MS = 1_000;
 interface Ping {
   readonly status: 'up' | 'down';
   /** In milliseconds. */
-  readonly latency: number;
+  readonly responseTime: number;
 }
 
 /** For orchestrators and balancers; not part of the public API. */
@@ -50,11 +50,11 @@ async function ping(app: FastifyInstance, name: string, ask: () => Promise<unkno
   );
   try {
     await Promise.race([ask(), limit.promise]);
-    return { status: 'up', latency: Math.round(performance.now() - started) };
+    return { status: 'up', responseTime: Math.round(performance.now() - started) };
   } catch (error) {
     // The driver's message names hosts and ports: it is for the log alone.
     app.log.warn({ err: error, dependency: name }, 'a dependency does not answer');
-    return { status: 'down', latency: Math.round(performance.now() - started) };
+    return { status: 'down', responseTime: Math.round(performance.now() - started) };
   } finally {
     clearTimeout(timer);
   }

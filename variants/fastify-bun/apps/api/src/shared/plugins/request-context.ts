@@ -10,8 +10,11 @@ declare module 'fastify' {
     readonly lifecycle: { draining: boolean };
   }
   interface FastifyContextConfig {
-    /** In milliseconds, for a route that may take longer than others to begin its answer. */
-    readonly timeoutMs?: number;
+    /**
+     * In milliseconds, for requests that may take longer than others to begin their answer; undefined for one that may not.
+     * It is asked when the body is there.
+     */
+    readonly timeoutMs?: (request: FastifyRequest) => number | undefined;
   }
 }
 
@@ -35,10 +38,12 @@ export const requestContextPlugin = fp<{ readonly timeoutMs: number }>(
       reply.header('x-request-id', request.id);
       // So that no client sends its next request into a connection that is about to be closed.
       if (lifecycle.draining) reply.header('connection', 'close');
-      answerInTime(reply, request.routeOptions.config.timeoutMs ?? timeoutMs);
+      if (request.routeOptions.config.timeoutMs === undefined) answerInTime(reply, timeoutMs);
       requestContext.run({ requestId: request.id }, done);
     });
-    app.addHook('preValidation', (request, _reply, done) => {
+    app.addHook('preValidation', (request, reply, done) => {
+      const { timeoutMs: limitFor } = request.routeOptions.config;
+      if (limitFor !== undefined) answerInTime(reply, limitFor(request) ?? timeoutMs);
       try {
         assertJsonDepth(request.body);
         // Again: a body arrives in events of the socket, which know nothing of the request.

@@ -1,6 +1,7 @@
-import cors from '@fastify/cors';
+import cors, { type FastifyCorsOptions } from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import underPressure from '@fastify/under-pressure';
+import type { FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { DomainError } from '../lib/errors/domain-error.js';
 import { ALWAYS_ANSWERED } from '../lib/http/request-lifecycle.js';
@@ -10,7 +11,12 @@ import { corsOptions, type HttpSettings, SECURITY_HEADERS } from '../lib/http/se
 export const securityPlugin = fp<{ readonly settings: HttpSettings }>(
   async (app, { settings }) => {
     await app.register(helmet, SECURITY_HEADERS);
-    await app.register(cors, { ...corsOptions(settings), credentials: true });
+    const options = corsOptions(settings);
+    await app.register(cors, {
+      // Only those that may call hear that their cookie may come along.
+      delegator: (request: FastifyRequest, done: (error: null, options: FastifyCorsOptions) => void) =>
+        done(null, { ...options, credentials: options.origin.includes(request.headers.origin ?? '') }),
+    });
     if (settings.MAX_EVENT_LOOP_DELAY_MS === 0) return;
     await app.register(underPressure, {
       maxEventLoopDelay: settings.MAX_EVENT_LOOP_DELAY_MS,
