@@ -1,0 +1,48 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+
+export interface Service {
+  readonly url: string;
+  readonly process: ChildProcess;
+  /** What it has logged, as objects. */
+  readonly log: Record<string, unknown>[];
+  /** Tells it to stop. @returns its exit code */
+  stop(): Promise<number | null>;
+}
+
+/** Starts the built service as production does, on a free port. */
+export async function startService(env: Record<string, string> = {}): Promise<Service> {
+  const child = spawn(process.execPath, ['dist/server/main.js'], {
+    env: {
+      ...process.env,
+      NODE_ENV: 'production',
+      HOST: '127.0.0.1',
+      PORT: '0',
+      SHUTDOWN_DRAIN_MS: '0',
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const log: Record<string, unknown>[] = [];
+  const exit = once(child, 'exit') as Promise<[number | null]>;
+  const url = await new Promise<string>((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`the service has ended with code ${code}`)));
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      if (!line.startsWith('{')) return; // Next.js says what it does, too
+      const entry = JSON.parse(line);
+      log.push(entry);
+      if (entry.msg === 'listening') resolve(`http://127.0.0.1:${entry.address.port}`);
+    });
+  });
+  return {
+    url,
+    process: child,
+    log,
+    async stop() {
+      child.kill('SIGTERM');
+      const [code] = await exit;
+      return code;
+    },
+  };
+}
