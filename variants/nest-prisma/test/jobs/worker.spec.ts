@@ -150,9 +150,13 @@ class Gate {
 }
 
 describe('while Valkey is away', () => {
-  it('a set-up is taken in all the same, and done when Valkey is back', async () => {
+  it.each([
+    ['since the service was started', true],
+    ['since later', false],
+  ])('%s, a set-up is taken in all the same, and done when Valkey is back', async (_when, fromTheStart) => {
     const gate = new Gate();
     const REDIS_URL = await gate.start();
+    if (fromTheStart) gate.close();
     const service = await startService(stored, {
       ...settings,
       REDIS_PREFIX: `test-${randomUUID()}`,
@@ -168,10 +172,10 @@ describe('while Valkey is away', () => {
         get: (path) => service.get(path, headers),
         post: (path, body) => service.post(path, body, headers),
       };
+      if (!fromTheStart) await eventually(() => setupQueue(service).getJobCounts());
       gate.close();
-      const began = performance.now();
-      const { id } = await askForSetup(through, connectionId);
-      expect(performance.now() - began).toBeLessThan(10_000);
+      const { id, status } = await askForSetup(through, connectionId);
+      expect(status).toBe('PENDING');
       gate.open();
       await eventually(() => service.app.get(SetupsRedelivery).redeliver(0));
       await reaches(through, id, 'SUCCEEDED');
