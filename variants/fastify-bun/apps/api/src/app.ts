@@ -26,7 +26,7 @@ export async function createApp(config: Config) {
   const app = Fastify({
     ...serverOptions(config, createLogger(config)),
     // The schemas of parameters say how long those may be.
-    routerOptions: { maxParamLength: 10_000 },
+    routerOptions: { maxParamLength: 1_000 },
   }).withTypeProvider<ZodTypeProvider>();
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
