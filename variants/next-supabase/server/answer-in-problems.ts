@@ -10,7 +10,8 @@ export function answerInProblems(request: IncomingMessage, response: ServerRespo
     }
     const instance = request.url?.split('?', 1)[0] ?? '/';
     const id = String(request.headers['x-request-id']);
-    const detail = response.statusCode === 405 ? `${request.method} is not for this path.` : 'The request is refused.';
+    const detail =
+      response.statusCode === 405 ? `${request.method} is not for this path.` : 'The request is refused.';
     response.setHeader('content-type', PROBLEM_JSON);
     response.setHeader('x-request-id', id);
     return end(JSON.stringify(statusToProblem(response.statusCode, detail, instance, id)));

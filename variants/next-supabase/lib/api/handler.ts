@@ -3,6 +3,7 @@ import type { NextRequest } from 'next/server';
 import type { z } from 'zod';
 import { authenticate } from '@/lib/auth';
 import type { Identity, Scope } from '@/lib/auth/identity';
+import { config } from '@/lib/config/config';
 import { DomainError } from '@/lib/errors/domain-error';
 import { log } from '@/lib/log';
 import { requestContext } from '@/lib/logging/logger';
@@ -28,8 +29,8 @@ interface Options<Who, Params, Query, Body> {
   readonly params?: Params;
   readonly query?: Query;
   readonly body?: Body;
-  /** Besides the limit that all requests share. */
-  readonly limit?: { readonly name: string; readonly max: number };
+  /** Counted apart, with RATE_LIMIT_CREDENTIALS_MAX, besides the limit that all requests share. */
+  readonly limit?: 'credentials';
 }
 
 type Caller<Who extends Access> = Who extends 'public'
@@ -118,11 +119,11 @@ class RateLimited extends DomainError {
 
 const headersOf = (error: unknown) => (error instanceof RateLimited ? rateLimitHeaders(error.result) : {});
 
-async function allowed(
-  request: Request,
-  own: { readonly name: string; readonly max: number } | undefined,
-): Promise<RateLimitResult> {
-  const results = [await rateLimit(request), ...(own ? [await rateLimit(request, own)] : [])];
+async function allowed(request: Request, own: 'credentials' | undefined): Promise<RateLimitResult> {
+  const results = [await rateLimit(request)];
+  if (own !== undefined) {
+    results.push(await rateLimit(request, { name: own, max: config().RATE_LIMIT_CREDENTIALS_MAX }));
+  }
   const refused = results.find(({ success }) => !success);
   if (refused) {
     recordSecurityEvent('rate_limit.exceeded', request);

@@ -23,6 +23,13 @@ const schema = z
     REDIS_URL: z
       .url({ protocol: /^rediss?$/, error: 'must be a redis:// URL' })
       .describe('Valkey or Redis, e.g. redis://localhost:6379'),
+    RATE_LIMIT_CREDENTIALS_MAX: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .default(20)
+      .describe('attempts to sign in or up per client and window'),
     RATE_LIMIT_ON_FAILURE: z
       .enum(['open', 'closed'])
       .default('open')

@@ -81,7 +81,7 @@ CREATE POLICY "Members see their projects, everybody sees public ones" ON public
   USING (
     user_id = (SELECT auth.uid())
     OR id IN (SELECT private.project_ids())
-    OR (settings -> 'isPublic') = 'true'::jsonb
+    OR ((SELECT auth.uid()) IS NOT NULL AND (settings -> 'isPublic') = 'true'::jsonb)
   );
 CREATE POLICY "Users create projects of their own" ON public.projects
   FOR INSERT TO authenticated

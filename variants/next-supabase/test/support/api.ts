@@ -31,7 +31,11 @@ export async function call(
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });
   const text = await response.text();
-  return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) };
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: text === '' ? undefined : JSON.parse(text),
+  };
 }
 
 export interface TestUser {
@@ -63,7 +67,12 @@ export async function newProject(user: TestUser, input: object = {}): Promise<An
 }
 
 /** Makes a user a member of another's project. */
-export async function addMember(owner: TestUser, projectId: string, userId: string, role: string): Promise<void> {
+export async function addMember(
+  owner: TestUser,
+  projectId: string,
+  userId: string,
+  role: string,
+): Promise<void> {
   const { status, body } = await call('POST', `/api/v1/projects/${projectId}/members`, {
     token: owner.token,
     body: { userId, role },

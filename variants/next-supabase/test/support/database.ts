@@ -7,7 +7,8 @@ const required = (name: string): string => {
 };
 
 /** Connections of the role that migrates, which policies do not hold for. */
-export const connectOwner = () => new pg.Pool({ connectionString: required('MIGRATION_DATABASE_URL'), max: 4 });
+export const connectOwner = () =>
+  new pg.Pool({ connectionString: required('MIGRATION_DATABASE_URL'), max: 4 });
 
 /** Connections of the service's own role. */
 export const connectService = () => new pg.Pool({ connectionString: required('DATABASE_URL'), max: 4 });

@@ -12,10 +12,12 @@ declare module 'vitest' {
 /** Migrates the database and starts the built service, once. `npm test` starts the servers. */
 export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
   if (!process.env.SUPABASE_URL) {
-    throw new Error('SUPABASE_URL is not set: run the tests by `npm test`, which starts a Supabase for them.');
+    throw new Error(
+      'SUPABASE_URL is not set: run the tests by `npm test`, which starts a Supabase for them.',
+    );
   }
   execFileSync(process.execPath, ['scripts/database.mjs', 'migrate'], { stdio: 'inherit' });
-  const service = await startService({ RATE_LIMIT_MAX: '1000000' });
+  const service = await startService({ RATE_LIMIT_MAX: '1000000', RATE_LIMIT_CREDENTIALS_MAX: '1000000' });
   provide('url', service.url);
   return async () => {
     await service.stop();

@@ -5,7 +5,7 @@ import { signIn } from '@/lib/auth/supabase-auth';
 import { recordSecurityEvent } from '@/lib/security/security-events';
 
 export const POST = handler(
-  { access: 'public', body: credentials, limit: { name: 'sign-in', max: 20 } },
+  { access: 'public', body: credentials, limit: 'credentials' },
   async ({ request, body }) => {
     try {
       return ok(await signIn(body.email, body.password));

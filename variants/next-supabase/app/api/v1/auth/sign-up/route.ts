@@ -4,7 +4,6 @@ import { credentials } from '@/lib/auth/schemas';
 import { signUp } from '@/lib/auth/supabase-auth';
 
 /** `data` is null where the project wants the address confirmed first. */
-export const POST = handler(
-  { access: 'public', body: credentials, limit: { name: 'sign-up', max: 20 } },
-  async ({ body }) => created(await signUp(body.email, body.password), '/api/v1/auth/session'),
+export const POST = handler({ access: 'public', body: credentials, limit: 'credentials' }, async ({ body }) =>
+  created(await signUp(body.email, body.password), '/api/v1/auth/session'),
 );

@@ -1,0 +1,104 @@
+import type pg from 'pg';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { call, newUser, type TestUser } from '../support/api';
+import { connectOwner } from '../support/database';
+
+let owner: pg.Pool;
+let user: TestUser;
+
+beforeAll(async () => {
+  owner = connectOwner();
+  user = await newUser();
+  await owner.query(
+    `INSERT INTO usage_metrics (user_id, event_type, created_at)
+     SELECT $1, type, day FROM unnest(ARRAY['a', 'b']) AS type,
+       generate_series('2026-03-01T23:30:00Z'::timestamptz, '2026-04-10T23:30:00Z', '1 day') AS day`,
+    [user.id],
+  );
+  return () => owner.end();
+});
+
+const usage = (query: string, token = user.token) =>
+  call('GET', `/api/v1/analytics/usage?${query}`, { token });
+
+describe('usage analytics', () => {
+  it('adds up by day, week and month, in UTC', async () => {
+    const days = await usage('startDate=2026-03-01&endDate=2026-03-02');
+    expect(days.body.data).toEqual([
+      { period: '2026-03-01', eventType: 'a', count: 1 },
+      { period: '2026-03-01', eventType: 'b', count: 1 },
+      { period: '2026-03-02', eventType: 'a', count: 1 },
+      { period: '2026-03-02', eventType: 'b', count: 1 },
+    ]);
+    const weeks = await usage('startDate=2026-03-02&endDate=2026-03-15&groupBy=week');
+    expect(
+      weeks.body.data.map(({ period, count }: { period: string; count: number }) => [period, count]),
+    ).toEqual([
+      ['2026-03-02', 7],
+      ['2026-03-02', 7],
+      ['2026-03-09', 7],
+      ['2026-03-09', 7],
+    ]);
+    const months = await usage('startDate=2026-03-01T00:00:00Z&endDate=2026-04-30T00:00:00Z&groupBy=month');
+    expect(months.body).toEqual({
+      data: [
+        { period: '2026-03-01', eventType: 'a', count: 31 },
+        { period: '2026-03-01', eventType: 'b', count: 31 },
+        { period: '2026-04-01', eventType: 'a', count: 10 },
+        { period: '2026-04-01', eventType: 'b', count: 10 },
+      ],
+      pagination: { limit: 20, nextCursor: null },
+    });
+  });
+
+  it('comes page by page, each period and type once', async () => {
+    const seen: string[] = [];
+    let cursor: string | null = '';
+    do {
+      const { body } = await usage(
+        `startDate=2026-03-01&endDate=2026-04-30&groupBy=week&limit=3${cursor ? `&cursor=${cursor}` : ''}`,
+      );
+      seen.push(
+        ...body.data.map(
+          ({ period, eventType }: { period: string; eventType: string }) => period + eventType,
+        ),
+      );
+      cursor = body.pagination.nextCursor;
+    } while (cursor !== null);
+    expect(seen).toHaveLength(14);
+    expect(new Set(seen).size).toBe(14);
+    expect(seen).toEqual([...seen].sort());
+  });
+
+  it("shows nothing of another user's", async () => {
+    const { token } = await newUser();
+    expect((await usage('startDate=2026-03-01&endDate=2026-04-30', token)).body.data).toEqual([]);
+  });
+
+  it.each([
+    ['startDate=2026-03-02&endDate=2026-03-01', '/endDate'],
+    ['startDate=2020-01-01&endDate=2026-01-01', '/endDate'],
+    ['startDate=yesterday&endDate=2026-01-01', '/startDate'],
+    ['startDate=2026-02-30&endDate=2026-03-01', '/startDate'],
+    ['endDate=2026-01-01', '/startDate'],
+    ['startDate=2026-01-01&endDate=2026-01-02&groupBy=year', '/groupBy'],
+    ['startDate=2026-01-01&endDate=2026-01-02&cursor=%00', '/cursor'],
+  ])('refuses %s', async (query, pointer) => {
+    const { status, body } = await usage(query);
+    expect(status).toBe(400);
+    expect(body.errors).toEqual([{ pointer, message: expect.any(String) }]);
+  });
+});
+
+describe('the plan of a usage report', () => {
+  it('reads the rows of one user by an index', async () => {
+    const { rows } = await owner.query(
+      `EXPLAIN SELECT date_trunc('month', day::timestamp)::date, event_type, sum(events) FROM usage_daily
+       WHERE user_id = $1 AND day BETWEEN '2026-01-01' AND '2026-12-31' GROUP BY 1, 2`.replace(
+        '$1',
+        `'${user.id}'`,
+      ),
+    );
+    expect(JSON.stringify(rows)).toContain('usage_daily_pkey');
+  });
+});

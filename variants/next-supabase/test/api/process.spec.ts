@@ -1,0 +1,104 @@
+import { spawnSync } from 'node:child_process';
+import { afterEach, describe, expect, it } from 'vitest';
+import { call, newUser } from '../support/api';
+import { type Service, startService } from '../support/service';
+
+const started: Service[] = [];
+
+async function start(env: Record<string, string> = {}): Promise<Service> {
+  const service = await startService(env);
+  started.push(service);
+  return service;
+}
+
+afterEach(async () => {
+  for (const { process: child } of started.splice(0)) child.kill('SIGKILL');
+});
+
+describe('a process of the service', () => {
+  it('shares its rate limit with the others, and believes no X-Forwarded-For', async () => {
+    const env = { RATE_LIMIT_MAX: '5', OTEL_SERVICE_NAME: `limited-${process.pid}-${Date.now()}` };
+    const [a, b] = await Promise.all([start(env), start(env)]);
+    const statuses: number[] = [];
+    for (let index = 0; index < 12; index++) {
+      const headers = { 'x-forwarded-for': `10.0.0.${index}`, 'x-client-address': `10.0.1.${index}` };
+      const answer = await call('GET', '/api/v1/projects', { headers }, (index % 2 ? a : b).url);
+      statuses.push(answer.status);
+      if (answer.status === 429) {
+        expect(answer.body).toMatchObject({ code: 'RATE_LIMITED', error: 'Rate limit exceeded' });
+        expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+      }
+    }
+    expect(statuses.filter((status) => status === 401)).toHaveLength(5);
+    expect(statuses.filter((status) => status === 429)).toHaveLength(7);
+  });
+
+  it.each([
+    ['open', 401],
+    ['closed', 429],
+  ])('fails %s where Redis does not answer, as it is set', async (setting, status) => {
+    const service = await start({ REDIS_URL: 'redis://127.0.0.1:1', RATE_LIMIT_ON_FAILURE: setting });
+    expect((await call('GET', '/api/v1/projects', {}, service.url)).status).toBe(status);
+    const ready = await call('GET', '/health/ready', {}, service.url);
+    expect([ready.status, ready.body.details.redis.status]).toEqual([503, 'down']);
+    expect((await call('GET', '/health/live', {}, service.url)).status).toBe(200);
+  });
+
+  it('answers 503 where the database does not answer', async () => {
+    const user = await newUser();
+    const url = new URL(process.env.DATABASE_URL ?? '');
+    url.port = '1';
+    const service = await start({ DATABASE_URL: url.href });
+    const answer = await call('GET', '/api/v1/projects', { token: user.token }, service.url);
+    expect(answer).toMatchObject({ status: 503, body: { code: 'DATABASE_UNAVAILABLE' } });
+    expect(answer.headers.get('retry-after')).toBe('5');
+    expect((await call('GET', '/health/ready', {}, service.url)).status).toBe(503);
+  });
+
+  it('answers 503 where Supabase Auth does not answer', async () => {
+    const user = await newUser();
+    const service = await start({ SUPABASE_URL: 'http://127.0.0.1:1' });
+    const signIn = await call(
+      'POST',
+      '/api/v1/auth/sign-in',
+      { body: { email: user.email, password: 'x' } },
+      service.url,
+    );
+    expect(signIn).toMatchObject({ status: 503, body: { code: 'AUTH_UNAVAILABLE' } });
+    const read = await call('GET', '/api/v1/projects', { token: user.token }, service.url);
+    expect(read).toMatchObject({ status: 503, body: { code: 'AUTH_UNAVAILABLE' } });
+  });
+
+  it('stops in order: readiness says so, requests under way are finished, exit code 0', async () => {
+    const service = await start({ SHUTDOWN_DRAIN_MS: '500' });
+    const user = await newUser();
+    const stopped = service.stop();
+    await expect
+      .poll(async () => (await call('GET', '/health/ready', {}, service.url)).body, { interval: 10 })
+      .toEqual({ status: 'shutting_down', details: {} });
+    const late = await call('GET', '/api/v1/projects', { token: user.token }, service.url);
+    expect(late.status).toBe(200);
+    expect(late.headers.get('connection')).toBe('close');
+    expect(await stopped).toBe(0);
+  });
+
+  it('writes one line per request, with its id', async () => {
+    const service = await start();
+    await call('GET', '/api/v1/projects', { headers: { 'x-request-id': 'looked-for' } }, service.url);
+    await expect
+      .poll(() => service.log.find(({ msg, requestId }) => msg === 'request' && requestId === 'looked-for'))
+      .toMatchObject({ method: 'GET', path: '/api/v1/projects', status: 401 });
+  });
+
+  it('does not start without its settings, and names them', () => {
+    const { PATH = '' } = process.env;
+    const { status, stderr } = spawnSync(process.execPath, ['dist/server/main.js'], {
+      env: { PATH, NODE_ENV: 'production', PORT: 'x' } as unknown as NodeJS.ProcessEnv,
+      encoding: 'utf8',
+    });
+    expect(status).toBe(1);
+    for (const name of ['PORT', 'DATABASE_URL', 'SUPABASE_URL', 'SUPABASE_PUBLISHABLE_KEY', 'REDIS_URL']) {
+      expect(stderr).toContain(name);
+    }
+  });
+});
