@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import type { Database } from '../../src/database/database.js';
+import { IsolationError } from '../../src/database/isolation.js';
 import { createPool } from '../../src/database/pool.js';
 import { type OrganizationScope, scopes } from '../../src/database/scope.js';
 import type { ScopedPool } from '../../src/database/scoped-pool.js';
@@ -189,6 +190,64 @@ describe('behind the extension', () => {
       }
     }
     expect(crossed).toBe(0);
+  });
+});
+
+describe('the worker that looks for work without a job', () => {
+  const lookFor = <Result>(work: () => PromiseLike<Result>) =>
+    database.run({ purpose: 'redelivery' }, async () => work());
+
+  /** @returns the set-up of an organization */
+  async function createSetup(scope: OrganizationScope, status: 'PENDING' | 'SUCCEEDED'): Promise<string> {
+    return database.run(scope, async () => {
+      const { customer, tracking, googleConnection, trackingSetup } = database.client;
+      const { id: customerId } = await customer.findFirstOrThrow();
+      const { id: trackingId } = await tracking.create({
+        data: { customerId, name: randomUUID(), kind: 'PAGE_VIEW' },
+      });
+      const { id: connectionId } = await googleConnection.create({
+        data: { googleEmail: `${randomUUID()}@example.com` },
+      });
+      return (await trackingSetup.create({ data: { trackingId, connectionId, status } })).id;
+    });
+  }
+
+  it('finds what is not finished, in every organization', async () => {
+    const unfinished = [await createSetup(ours, 'PENDING'), await createSetup(theirs, 'PENDING')];
+    const finished = await createSetup(ours, 'SUCCEEDED');
+    const found = await lookFor(() => database.client.trackingSetup.findMany({ select: { id: true } }));
+    const ids = found.map(({ id }) => id);
+    expect(ids).toEqual(expect.arrayContaining(unfinished));
+    expect(ids).not.toContain(finished);
+  });
+
+  it.each(['customers', 'trackings', 'audit_log', 'users', 'memberships', 'dead_letters'])(
+    'finds nothing in %s, even past the extension',
+    async (table) => {
+      const { rows } = await scopes.run(
+        { purpose: 'redelivery' },
+        (): Promise<pg.QueryResult> => pool.query({ text: `SELECT * FROM ${table}` }),
+      );
+      expect(rows).toEqual([]);
+    },
+  );
+
+  it('changes nothing, with the extension or past it', async () => {
+    const id = await createSetup(ours, 'PENDING');
+    await expect(
+      lookFor(() => database.client.trackingSetup.updateMany({ data: { status: 'FAILED' } })),
+    ).rejects.toThrow(IsolationError);
+    await expect(lookFor(() => database.client.customer.findMany())).rejects.toThrow(IsolationError);
+    await scopes.run(
+      { purpose: 'redelivery' },
+      (): Promise<pg.QueryResult> => pool.query({ text: `UPDATE tracking_setups SET status = 'FAILED'` }),
+    );
+    const [setup] = await stored.rows(
+      ours.organizationId,
+      'SELECT status FROM tracking_setups WHERE id = $1',
+      [id],
+    );
+    expect(setup).toEqual({ status: 'PENDING' });
   });
 });
 
