@@ -214,6 +214,7 @@ describe('a step that fails for good', () => {
     expect(setup).toMatchObject({ attempt: 2, progress: 100, failure: null });
     expect(google.ads.conversionActions.size).toBe(1);
     expect(google.tagManager.live.size).toBe(1);
+    expect(await setupQueue(service).getFailedCount()).toBe(0);
     const again = await owner.post(`${DEAD_LETTERS}/${letter.id}/requeue`, undefined);
     expect([again.status, again.body.code]).toEqual([409, 'DEAD_LETTER_REQUEUED']);
     expect(await letters()).toEqual([]);
