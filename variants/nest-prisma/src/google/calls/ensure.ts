@@ -1,9 +1,14 @@
 import { ExponentialBackoff, handleWhen, retry } from 'cockatiel';
 import { GoogleRequestError, GoogleUnavailableError } from '../google.errors.js';
 
-/** A creation without an answer: whether it has arrived can be seen by looking for what it should have created. */
+/**
+ * A creation without an answer: whether it has arrived can be seen by looking for what it should have created; but not now
+ * where Google has asked to be left alone.
+ */
 const lookAgain = retry(
-  handleWhen((error) => error instanceof GoogleUnavailableError && error.mayHaveArrived),
+  handleWhen(
+    (error) => error instanceof GoogleUnavailableError && error.mayHaveArrived && error.askedMs === undefined,
+  ),
   { maxAttempts: 2, backoff: new ExponentialBackoff({ initialDelay: 250, maxDelay: 2_000 }) },
 );
 

@@ -1,13 +1,15 @@
+import { inspect } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { AdsService } from '../../../src/google/ads/ads.service.js';
 import type { Conversion } from '../../../src/google/ads/conversions.js';
 import { createDatabase, type TestDatabase } from '../../support/database.js';
-import type { FakeGoogle } from '../../support/fake-google.js';
+import type { FakeGoogle, Fault } from '../../support/fake-google.js';
 import { connectGoogle, inScope, startGoogle } from '../../support/google.js';
 import { type Client, newMember, newOwner } from '../../support/people.js';
 import { startService, type TestService } from '../../support/service.js';
 
 const CUSTOMER = '1234567890';
+const CUSTOMERS = '/v26/customers:listAccessibleCustomers';
 const INGEST = '/v1/events:ingest';
 const MUTATE = `/v26/customers/${CUSTOMER}/conversionActions:mutate`;
 
@@ -121,13 +123,23 @@ describe('Google Ads', () => {
     const details = [
       { '@type': 'type.googleapis.com/google.ads.googleads.v26.errors.GoogleAdsFailure', errors },
     ];
-    const path = '/v26/customers:listAccessibleCustomers';
-    google.faults.set(path, [
+    google.faults.set(CUSTOMERS, [
       { status: 429, body: { error: { code: 429, status: 'RESOURCE_EXHAUSTED', details } } },
     ]);
     await as((ads) => ads.listAccessibleCustomers(id));
-    const [first, second] = google.requests.filter((request) => request.path === path);
+    const [first, second] = google.requests.filter((request) => request.path === CUSTOMERS);
     expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(1_500);
+  });
+
+  it.each<[string, Fault]>([
+    ['refuses', { status: 403 }],
+    ['fails', { status: 503, headers: { 'retry-after': '99' } }],
+    ['cuts the connection', 'cut'],
+  ])('leaves no token in the error where it %s', async (_what, fault) => {
+    google.faults.set(CUSTOMERS, [fault, fault, fault, fault]);
+    const error = await as((ads) => ads.listAccessibleCustomers(id)).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(Error);
+    expect(inspect(error, { depth: 20, showHidden: true })).not.toContain('canary');
   });
 
   it('cannot be called without a developer token, which is said', async () => {
