@@ -1,4 +1,4 @@
-"""Google's OAuth and a list of Tag Manager's, as far as a service that connects accounts knows them."""
+"""Google's OAuth and some lists, as far as a service that connects accounts knows them."""
 
 from __future__ import annotations
 
@@ -86,6 +86,7 @@ class Google:
             "GOOGLE_CLIENT_SECRET": "secret-of-the-client",
             "GOOGLE_REDIRECT_URI": "https://app.example.com/google/callback",
             "GOOGLE_TAG_MANAGER_QUOTA": "1000/1",
+            "GOOGLE_ADS_DEVELOPER_TOKEN": "developer-token",
         }
 
     def agree(self, authorization_url: str) -> dict[str, str]:
@@ -111,6 +112,8 @@ class Google:
             return Fault(200, {"email": self._emails[authorization.removeprefix("Bearer ")]})
         if path == ACCOUNTS:
             return Fault(200, {"account": [{"path": "accounts/1", "accountId": "1", "name": "Acme"}]})
+        if path == f"{ACCOUNTS}/1/containers" or path.endswith("/customers:listAccessibleCustomers"):
+            return Fault(200)  # there is none
         return Fault(200 if path == "/revoke" else 404)
 
     def _exchanged(self, code: str, verifier: str) -> Fault:

@@ -13,7 +13,7 @@ _LEAK = re.compile(
     r"\n\s+at |node_modules|/dist/|file://|\.(?:[cm]?[jt]s):\d+|/(?:home|root|tmp|usr|var|work)/"
     r"|\b(?i:SELECT .+ FROM|INSERT INTO|DELETE FROM|UPDATE \S+ SET|failed query)\b"
     r"|\brelation\b|\bviolates\b|constraint \"|CHK_|PK_|FK_|IDX_"
-    r"|postgres(?:ql)?:|password(?:=| auth|_)|ECONN|127\.0\.0\.1|QueryFailedError|TypeError|ReferenceError",
+    r"|postgres(?:ql)?:|password(?:=| auth|_)|\bECONN|127\.0\.0\.1|QueryFailedError|TypeError|ReferenceError",
 )
 
 

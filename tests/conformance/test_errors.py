@@ -42,9 +42,15 @@ async def test_a_method_that_is_not_there_is_refused(driver: Driver, api: httpx.
         assert problem(await api.request(method, driver.create().path))["status"] in (404, 405)
 
 
-async def test_a_path_that_cannot_be_decoded_is_refused(driver: Driver, running: Service) -> None:
+async def test_a_path_that_cannot_be_decoded_is_refused(
+    driver: Driver, api: httpx.AsyncClient, account: Account | None, running: Service
+) -> None:
+    await driver.find().send(api)
+    own = account.session.headers if account else {}
+    headers = "".join(f"{name}: {value}\r\n" for name, value in own.items())
     for path in ("/%zz", driver.read("%E0%A4%A").path, driver.read("a" * 5_000).path):
-        assert problem(await raw(running, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()))["status"] in (400, 414)
+        answer = await raw(running, f"GET {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n".encode())
+        assert problem(answer)["status"] in (400, 404, 414)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +93,7 @@ async def test_a_failure_of_the_service_is_told_by_its_request_id_alone(
 async def test_a_request_that_takes_too_long_is_answered_503(
     driver: Driver, start_service: StartService, client: Client, connect: Connect
 ) -> None:
-    api = client(start_service(REQUEST_TIMEOUT_MS="300", DATABASE_LOCK_TIMEOUT_MS="20000"))
+    api = client(start_service(REQUEST_TIMEOUT_MS="1000", DATABASE_LOCK_TIMEOUT_MS="20000"))
     resource = (await driver.create().send(api)).json()["id"]
     connect().execute(driver.lock.encode(), {"resource": resource})
 

@@ -181,6 +181,8 @@ class TenantDriver(Driver, Protocol):
     """The operations of the OpenAPI document that need no token, as method and path."""
     identified: str
     """SQL that gives the tenant of a resource."""
+    planted: Mapping[str, str]
+    """SQL that makes a row for the tenant `%(tenant)s`, and gives its id, by path: of kinds that no request makes."""
 
     def account(self) -> Account: ...
 

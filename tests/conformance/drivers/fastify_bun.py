@@ -70,6 +70,7 @@ class FastifyBun:
     breakage = "ALTER TABLE chats RENAME TO gone"
     versions_per_write = 0
     identified = "SELECT user_id::text FROM chats WHERE id = %(resource)s"
+    planted: Mapping[str, str] = {}
     public = frozenset(
         {
             ("post", "/api/auth/sign-up/email"),

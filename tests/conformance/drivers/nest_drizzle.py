@@ -70,6 +70,7 @@ class NestDrizzle:
         tables_without=frozenset({"tenants", "users", "passwords", "rate_limits"}),
     )
     identified = "SELECT tenant_id::text FROM projects WHERE id = %(resource)s"
+    planted: Mapping[str, str] = {}
     public = frozenset(
         {
             ("post", "/auth/register"),

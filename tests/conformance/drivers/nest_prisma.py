@@ -21,6 +21,7 @@ API = "/api/v1"
 PROJECT = "demo-local"
 """The Firebase project whose tokens the local issuer makes. It signs none, and so anybody can make them."""
 SERVICE_KEY = secrets.token_hex(32)
+CONVERSION = {"conversionActionId": "1", "transactionId": "1", "occurredAt": "2026-01-01T00:00:00Z", "clickId": "1"}
 AUDIENCE = "conformance"
 
 
@@ -78,6 +79,13 @@ class NestPrisma:
     breakage = "ALTER TABLE customers RENAME TO gone"
     versions_per_write = 0
     identified = "SELECT organization_id::text FROM customers WHERE id = %(resource)s"
+    planted: Mapping[str, str] = {
+        f"{API}/dead-letters/{{id}}/requeue": """
+            INSERT INTO dead_letters
+                   (organization_id, id, queue, job, job_id, subject_id, failure, attempts, updated_at)
+            SELECT %(tenant)s, id, 'sync', 'sync', id, id, 'FAILED', 1, now() FROM gen_random_uuid() AS id
+            RETURNING id::text""",
+    }
     public: frozenset[tuple[str, str]] = frozenset()
 
     @cached_property
@@ -175,6 +183,8 @@ class NestPrisma:
         customer = (await self.create().send(api)).json()["id"]
         tracking = (await self.write_once(customer).send(api)).json()["id"]
         connection = await self.connect(api)
+        setup = (await self.set_up(tracking, connection).send(api)).json()["id"]
+        sync = (await Call("POST", f"{API}/syncs", {"connectionId": connection}).send(api)).json()["id"]
         member = await self.join(api)
         invited = f"invited{uuid.uuid4().hex}@example.com"
         await Call("POST", f"{API}/members/invitations", {"email": invited, "role": "VIEWER"}).send(api)
@@ -183,7 +193,15 @@ class NestPrisma:
             f"{API}/customers/{{id}}/restore": customer,
             f"{API}/trackings/{{id}}": tracking,
             f"{API}/trackings/{{id}}/restore": tracking,
+            f"{API}/tracking-setups/{{id}}": setup,
+            f"{API}/tracking-setups/{{id}}/events": setup,
+            f"{API}/syncs/{{id}}": sync,
+            f"{API}/syncs/{{id}}/events": sync,
             f"{API}/connections/{{id}}": connection,
+            f"{API}/connections/{{id}}/tag-manager/accounts": connection,
+            f"{API}/connections/{{id}}/tag-manager/accounts/{{accountId}}/containers": f"{connection}/1",
+            f"{API}/connections/{{id}}/ads/customers": connection,
+            f"{API}/connections/{{id}}/ads/customers/{{customerId}}/conversions": f"{connection}/1",
             f"{API}/members/{{userId}}": member.user,
             f"{API}/members/invitations/{{email}}": invited,
         }
@@ -196,6 +214,13 @@ class NestPrisma:
         assert connected.status_code == 201, connected.text
         return str(connected.json()["id"])
 
+    def set_up(self, tracking: str, connection: str) -> Call:
+        """Asks for a tracking to be set up at Google, which is a job."""
+        ids = {"trackingId": tracking, "connectionId": connection}
+        return Call(
+            "POST", f"{API}/tracking-setups", {**ids, "tagManagerAccountId": "1", "adsCustomerId": "1234567890"}
+        )
+
     def use(self, connection: str) -> Call:
         """Asks Google something by a connection's token."""
         return Call("GET", f"{API}/connections/{connection}/tag-manager/accounts")
@@ -205,8 +230,9 @@ class NestPrisma:
             f"{API}/customers/{{id}}": {"name": "Mine now"},
             f"{API}/trackings/{{id}}": {"name": "Mine now"},
             f"{API}/members/{{userId}}": {"role": "ADMIN"},
+            f"{API}/connections/{{id}}/ads/customers/{{customerId}}/conversions": {"conversions": [CONVERSION]},
         }
-        body = bodies[template] if method == "patch" else None
+        body = bodies.get(template) if method in ("patch", "post") else None
         return Call(method.upper(), path, body, {"if-match": '"1"'} if method in ("patch", "delete") else {})
 
     def referring(self, tenant: Session, resource: str) -> list[Call]:  # noqa: ARG002 - nothing refers to a user

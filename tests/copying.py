@@ -1,0 +1,64 @@
+"""Copier and git, as people run them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+COPIER = Path(sys.executable).with_name("copier")
+IDENTITY = {
+    "GIT_AUTHOR_NAME": "Ada",
+    "GIT_AUTHOR_EMAIL": "ada@example.org",
+    "GIT_COMMITTER_NAME": "Ada",
+    "GIT_COMMITTER_EMAIL": "ada@example.org",
+}
+
+
+def git(folder: Path, *arguments: str) -> str:
+    result = subprocess.run(
+        ["git", *arguments], cwd=folder, env=os.environ | IDENTITY, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+def commit(folder: Path, message: str) -> str:
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--no-verify", "--message", message)
+    return git(folder, "rev-parse", "HEAD")
+
+
+def copier(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """The program as a user runs it, at no terminal."""
+    return subprocess.run(
+        [str(COPIER), *arguments],
+        cwd=folder,
+        env=os.environ | IDENTITY,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def answers(service: Path) -> dict[str, Any]:
+    stored: dict[str, Any] = yaml.safe_load((service / ".copier-answers.yml").read_text())
+    return stored
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text, f"{file} has changed: this test needs {old!r} in it"
+    file.write_text(text.replace(old, new, 1))
+
+
+def update(service: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    result = copier("update", "--defaults", *arguments, folder=service)
+    assert result.returncode == 0, result.stderr
+    return result

@@ -1,0 +1,118 @@
+"""The template as it is published, with its releases; and services that were made from each of them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.copying import commit, copier, git, update
+from tests.update.edits import EDITS, everywhere
+from tools import ROOT
+from tools.install import install
+from tools.releases import Release, load
+from tools.render import snapshot
+
+COUNT = Path(__file__).with_name("count.py")
+
+
+@dataclass(frozen=True)
+class Published:
+    """The template in a repository, as on a git host: its releases are tags, and main is the working tree."""
+
+    url: str
+
+    def copy(self, release: Release, variant: str, service: Path, *arguments: str) -> None:
+        """A service as a user of that release has it, in git."""
+        result = copier(
+            *("copy", "--defaults", "--vcs-ref", release.tag, "--data", f"variant={variant}", *arguments),
+            *(self.url, str(service)),
+            folder=service.parent,
+        )
+        assert result.returncode == 0, result.stderr
+        git(service, "init", "--quiet", "--initial-branch=main")
+        commit(service, "Start from Plinth")
+
+
+@dataclass(frozen=True)
+class Updated:
+    """A service of an earlier release, with its user's work in it, after `copier update` and `npm install`."""
+
+    variant: str
+    folder: Path
+    work: str
+    """The commit of the user's work."""
+    said: str
+    """What Copier printed."""
+    rows: dict[str, int]
+    """How many rows each table had, of the sample data of that release."""
+
+
+@pytest.fixture(scope="session")
+def history() -> None:
+    """The commits of the releases, which a shallow checkout does not have."""
+    missing = [entry.version for entry in load() if not exists(entry.commit)]
+    if missing:
+        pytest.skip(f"the history of this checkout lacks {', '.join(missing)}: git fetch --unshallow")
+
+
+def exists(commit: str) -> bool:
+    return subprocess.run(["git", "cat-file", "-e", f"{commit}^{{commit}}"], cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.fixture(scope="session")
+def published(history: None, tmp_path_factory: pytest.TempPathFactory) -> Published:  # noqa: ARG001 - it is needed
+    folder = tmp_path_factory.mktemp("published")
+    work, bare = folder / "work", folder / "plinth.git"
+    git(ROOT, "clone", "--quiet", "--bare", ROOT.as_uri(), str(bare))
+    for release in load():
+        git(bare, "tag", "--force", release.tag, release.commit)
+    git(ROOT, "clone", "--quiet", "--no-checkout", bare.as_uri(), str(work))
+    snapshot(work)
+    commit(work, "The working tree")
+    git(work, "push", "--quiet", "origin", "HEAD")
+    return Published(bare.as_uri())
+
+
+def made() -> list[tuple[str, Release]]:
+    """What there can be in the world: each variant that a release had, made from that release."""
+    return [(variant, release) for release in load() for variant in release.variants]
+
+
+@pytest.fixture(scope="session", params=made(), ids=lambda pair: f"{pair[0]}-{pair[1]}")
+def updated(request: pytest.FixtureRequest, published: Published, tmp_path_factory: pytest.TempPathFactory) -> Updated:
+    variant, release = request.param
+    service = tmp_path_factory.mktemp("updated") / "service"
+    published.copy(release, variant, service)
+    install(service)
+    rows = rows_after(service, "npm run db:migrate && npm run db:seed")
+    shutil.rmtree(service / "node_modules")  # npm would write into what other tests share
+    everywhere(service)
+    EDITS[variant](service)
+    work = commit(service, "Our work")
+    result = update(service, "--vcs-ref=HEAD")
+    run(service, "npm", "install", "--no-audit", "--no-fund")
+    return Updated(variant, service, work, result.stdout + result.stderr, rows)
+
+
+def run(service: Path, *command: str) -> str:
+    result = subprocess.run(
+        command, cwd=service, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=900
+    )
+    assert result.returncode == 0, f"{' '.join(command)} in {service}:\n{result.stdout}\n{result.stderr}"
+    return result.stdout
+
+
+def rows_after(service: Path, command: str) -> dict[str, int]:
+    """Runs a command beside the service's own servers, and counts the rows of each table then."""
+    counted = service.with_name("rows.json")
+    script = f"{command} && {shlex.join([sys.executable, str(COUNT), str(counted)])}"
+    run(service, "node", "scripts/services.mjs", "--", "sh", "-c", script)
+    rows: dict[str, int] = json.loads(counted.read_text())
+    return rows

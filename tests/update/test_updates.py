@@ -1,0 +1,202 @@
+"""Services of earlier releases, with their users' work in them, are brought to the present state."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.copying import COPIER, IDENTITY, answers, commit, copier, edit, git, update
+from tests.update.conftest import Published, Updated, made, rows_after, run
+from tests.update.edits import EDITS, everywhere
+from tools.releases import Release, load
+
+IGNORED = {"package.json"}
+"""npm writes it as well: it is compared by what it says."""
+
+
+def test_an_update_loses_no_line_that_its_user_wrote(updated: Updated) -> None:
+    lost = []
+    for name, added, removed in changes(updated.folder, updated.work):
+        present = (updated.folder / name).read_text().splitlines() if (updated.folder / name).exists() else []
+        lost += [f"{name}: {line}" for line in added if line not in present]
+        before = git(updated.folder, "show", f"{updated.work}:{name}").splitlines() if present else []
+        lost += [f"{name}: {line} is back" for line in removed if line in present and line not in before]
+    assert lost == []
+
+
+def test_an_update_brings_back_nothing_that_its_user_deleted(updated: Updated) -> None:
+    deleted = git(updated.folder, "diff", "--name-only", "--diff-filter=D", f"{updated.work}~", updated.work)
+    assert deleted
+    assert [name for name in deleted.splitlines() if (updated.folder / name).exists()] == []
+
+
+def test_an_update_has_no_conflict_where_only_one_side_changed(updated: Updated) -> None:
+    assert git(updated.folder, "diff", "--name-only", "--diff-filter=U") == ""
+    assert "<<<<<<< " not in git(updated.folder, "diff", updated.work)
+    assert list(updated.folder.glob("*.rej")) == []
+
+
+def test_an_update_brings_what_a_new_service_has(updated: Updated, published: Published, tmp_path: Path) -> None:
+    fresh = tmp_path / updated.folder.name
+    data = [
+        f"{name}={json.dumps(value)}" for name, value in answers(updated.folder).items() if not name.startswith("_")
+    ]
+    words = [word for item in data for word in ("--data", item)]
+    result = copier("copy", "--defaults", "--vcs-ref=HEAD", *words, published.url, str(fresh), folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    theirs = set(git(updated.folder, "diff", "--name-only", f"{updated.work}~", updated.work).splitlines())
+    theirs |= {"package-lock.json", ".copier-answers.yml"}
+    wanted = {path.relative_to(fresh) for path in fresh.rglob("*") if path.is_file()}
+    outdated = [
+        str(name)
+        for name in sorted(wanted)
+        if str(name) not in theirs
+        and (
+            not (updated.folder / name).exists() or (updated.folder / name).read_bytes() != (fresh / name).read_bytes()
+        )
+    ]
+    assert outdated == []
+
+
+def test_a_package_stays_at_the_version_that_its_user_chose(updated: Updated) -> None:
+    package, lock = (json.loads((updated.folder / name).read_text()) for name in ("package.json", "package-lock.json"))
+    assert package["scripts"]["lint:strict"] == "biome check --error-on-warnings ."
+    assert (
+        lock["packages"]["node_modules/@types/node"]["version"]
+        == package["devDependencies"]["@types/node"]
+        == "24.19.1"
+    )
+    assert lock["packages"]["node_modules/picocolors"]["version"] == package["dependencies"]["picocolors"] == "1.1.1"
+
+
+@pytest.mark.parametrize("command", ["lint", "typecheck", "test"])
+def test_an_updated_service_passes_its_own_checks(updated: Updated, command: str) -> None:
+    run(updated.folder, "npm", "run", command)
+
+
+def test_a_database_of_an_earlier_release_is_migrated_with_its_rows(updated: Updated) -> None:
+    assert max(updated.rows.values()) > 0
+    rows = rows_after(updated.folder, "npm run db:migrate")
+    lost = {name: count for name, count in updated.rows.items() if "migrations" not in name and rows[name] != count}
+    assert lost == {}
+
+
+def changes(service: Path, commit: str) -> list[tuple[str, list[str], list[str]]]:
+    """The files that a commit changed, each with the lines that it added and those that it removed."""
+    found: list[tuple[str, list[str], list[str]]] = []
+    for line in git(service, "diff", "--unified=0", "--diff-filter=AM", f"{commit}~", commit).splitlines():
+        if line.startswith("+++ b/"):
+            found.append((line.removeprefix("+++ b/"), [], []))
+        elif found and line.startswith("+"):
+            found[-1][1].append(line[1:])
+        elif found and line.startswith("-") and not line.startswith("---"):
+            found[-1][2].append(line[1:])
+    return [entry for entry in found if entry[0] not in IGNORED]
+
+
+@pytest.fixture(params=made(), ids=lambda pair: f"{pair[0]}-{pair[1]}")
+def service(request: pytest.FixtureRequest, published: Published, tmp_path: Path) -> Path:
+    """A service of each release, with its user's work in it."""
+    variant, release = request.param
+    folder = tmp_path / "service"
+    published.copy(release, variant, folder)
+    everywhere(folder)
+    EDITS[variant](folder)
+    commit(folder, "Our work")
+    return folder
+
+
+def test_an_update_may_change_an_answer(service: Path) -> None:
+    update(
+        service,
+        "--vcs-ref=HEAD",
+        "--data",
+        "kubernetes=true",
+        "--data",
+        "project_name=Box Office",
+        "--data",
+        "port=4100",
+    )
+    assert (service / "deploy" / "helm" / "Chart.yaml").is_file()
+    assert (service / "README.md").read_text().startswith("# Box Office\n")
+    assert "PORT=4100" in (service / ".env.example").read_text().splitlines()
+    assert (service / "README.md").read_text().endswith("\n## On call\n\nRing the box office.\n")
+    assert git(service, "diff", "--name-only", "--diff-filter=U") == ""
+
+
+def test_a_conflict_is_marked_where_both_sides_changed_and_the_rest_is_merged(service: Path) -> None:
+    readme = service / "README.md"
+    title = readme.read_text().splitlines()[0]
+    edit(readme, f"{title}\n", f"{title}, by the river\n")
+    commit(service, "Our title")
+    result = update(service, "--vcs-ref=HEAD", "--data", "project_name=Box Office")
+    assert git(service, "diff", "--name-only", "--diff-filter=U") == "README.md"
+    assert f"<<<<<<< before updating\n{title}, by the river\n" in readme.read_text()
+    assert "git status" in result.stdout + result.stderr
+
+
+def test_an_update_of_uncommitted_work_is_refused_and_says_what_to_do(service: Path) -> None:
+    (service / "README.md").write_text("Half a sentence")
+    result = copier("update", "--defaults", "--vcs-ref=HEAD", folder=service)
+    assert result.returncode != 0
+    assert "commit or stash" in result.stderr
+    assert git(service, "status", "--porcelain").strip() == "M README.md"
+
+
+@pytest.mark.parametrize("moment", [0.7, 1.5, 2.5])
+def test_an_update_that_was_interrupted_can_be_taken_back_and_repeated(service: Path, moment: float) -> None:
+    before = git(service, "rev-parse", "HEAD^{tree}")
+    process = subprocess.Popen(
+        [COPIER, "update", "--defaults", "--vcs-ref=HEAD"],
+        cwd=service,
+        env=os.environ | IDENTITY,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    time.sleep(moment)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    git(service, "reset", "--quiet", "--hard")
+    git(service, "clean", "--quiet", "--force", "-d")
+    git(service, "add", "--all")
+    assert git(service, "write-tree") == before
+    update(service, "--vcs-ref=HEAD")
+    assert "README.md" not in git(service, "diff", "--name-only", "--diff-filter=U")
+
+
+def test_recopy_overwrites_in_the_working_tree_what_git_still_has(service: Path) -> None:
+    result = copier("recopy", "--defaults", "--overwrite", "--vcs-ref=HEAD", folder=service)
+    assert result.returncode == 0, result.stderr
+    assert "On call" not in (service / "README.md").read_text()
+    added = git(service, "diff", "--name-only", "--diff-filter=A", "HEAD~", "HEAD").splitlines()
+    assert added
+    assert all((service / name).exists() for name in added)
+    git(service, "checkout", "--quiet", "HEAD", "--", "README.md")
+    assert "On call" in (service / "README.md").read_text()
+
+
+def test_an_update_goes_through_releases_one_after_the_other(published: Published, tmp_path: Path) -> None:
+    variant, first = made()[0]
+    service = tmp_path / "service"
+    published.copy(first, variant, service)
+    EDITS[variant](service)
+    commit(service, "Our work")
+    later: list[Release] = load()[1:]
+    for reference in [*(release.tag for release in later), "HEAD"]:
+        update(service, f"--vcs-ref={reference}")
+        commit(service, f"Update to {reference}")
+    straight = tmp_path / "straight"
+    published.copy(first, variant, straight)
+    EDITS[variant](straight)
+    commit(straight, "Our work")
+    update(straight, "--vcs-ref=HEAD")
+    git(straight, "add", "--all")
+    assert git(straight, "write-tree") == git(service, "rev-parse", "HEAD^{tree}")
