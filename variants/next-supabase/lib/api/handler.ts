@@ -165,7 +165,10 @@ function toObject(search: URLSearchParams): Record<string, string | string[]> {
   );
 }
 
-function toResponse({ status, body, headers = {} }: Answer): Response {
+function toResponse({ status, body, stream, headers = {} }: Answer): Response {
+  if (stream !== undefined) {
+    return new Response(stream, { status, headers: { ...headers, 'content-type': 'text/event-stream' } });
+  }
   if (body === undefined) return new Response(null, { status, headers });
   return new Response(JSON.stringify(body), {
     status,

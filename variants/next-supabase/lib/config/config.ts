@@ -23,6 +23,15 @@ const schema = z
     REDIS_URL: z
       .url({ protocol: /^rediss?$/, error: 'must be a redis:// URL' })
       .describe('Valkey or Redis, e.g. redis://localhost:6379'),
+    CACHE_TTL_SECONDS: z.coerce
+      .number()
+      .int()
+      .min(0)
+      .max(3_600)
+      .default(30)
+      .describe(
+        'how long a read may be answered from Redis when a write went past the service; 0 caches nothing',
+      ),
     RATE_LIMIT_CREDENTIALS_MAX: z.coerce
       .number()
       .int()

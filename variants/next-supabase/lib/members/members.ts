@@ -4,6 +4,7 @@ import { asUser, type Transaction } from '@/lib/database/transaction';
 import type { Tables } from '@/lib/database.types';
 import { DomainError } from '@/lib/errors/domain-error';
 import { sqlState, violatedConstraint } from '@/lib/errors/sql-state';
+import { announce } from '@/lib/events/project-events';
 import { decodeCursor } from '@/lib/pagination/cursor';
 import { type Page, toPage } from '@/lib/pagination/page';
 
@@ -52,7 +53,7 @@ export async function addMember(
   projectId: string,
   input: z.output<typeof memberInput>,
 ): Promise<Member> {
-  return asUser(userId, async (tx) => {
+  const member = await asUser(userId, async (tx) => {
     await assertMember(tx, userId, projectId);
     try {
       const { rows } = await tx.query<Row>(
@@ -71,6 +72,8 @@ export async function addMember(
       throw error;
     }
   });
+  await announce({ type: 'members.changed', projectId });
+  return member;
 }
 
 /** @throws DomainError PROJECT_NOT_FOUND, MEMBER_NOT_FOUND, FORBIDDEN */
@@ -80,7 +83,7 @@ export async function changeMember(
   memberId: string,
   changes: z.output<typeof memberChanges>,
 ): Promise<Member> {
-  return asUser(userId, async (tx) => {
+  const member = await asUser(userId, async (tx) => {
     await assertMember(tx, userId, projectId);
     const { rows } = await tx.query<Row>(
       'UPDATE project_members SET role = $3 WHERE project_id = $1 AND user_id = $2 RETURNING *',
@@ -88,6 +91,8 @@ export async function changeMember(
     );
     return rows[0] === undefined ? refuse(tx, projectId, memberId) : present(rows[0]);
   });
+  await announce({ type: 'members.changed', projectId });
+  return member;
 }
 
 /** Removes a member, or lets one leave. @throws DomainError PROJECT_NOT_FOUND, MEMBER_NOT_FOUND, FORBIDDEN */
@@ -100,6 +105,7 @@ export async function removeMember(userId: string, projectId: string, memberId: 
     );
     if (rowCount === 0) await refuse(tx, projectId, memberId);
   });
+  await announce({ type: 'members.changed', projectId });
 }
 
 /** A project that is public is seen by everybody, and its members are not. */

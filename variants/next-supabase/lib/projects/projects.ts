@@ -1,5 +1,7 @@
+import { cached } from '@/lib/cache/cache';
 import { asUser, type Transaction } from '@/lib/database/transaction';
 import { DomainError } from '@/lib/errors/domain-error';
+import { announce, projectTag } from '@/lib/events/project-events';
 import { decodeCursor } from '@/lib/pagination/cursor';
 import { type Page, toPage } from '@/lib/pagination/page';
 import {
@@ -42,7 +44,7 @@ export async function createProject(tx: Transaction, userId: string, input: Proj
 
 /** @throws DomainError PROJECT_NOT_FOUND, also where the user may not see it */
 export async function getProject(userId: string, id: string): Promise<Project> {
-  return asUser(userId, (tx) => find(tx, id));
+  return cached(`project:${userId}:${id}`, [projectTag(id)], () => asUser(userId, (tx) => find(tx, id)));
 }
 
 /**
@@ -56,7 +58,7 @@ export async function updateProject(
   version: number,
   changes: ProjectChanges,
 ): Promise<Project> {
-  return asUser(userId, async (tx) => {
+  const project = await asUser(userId, async (tx) => {
     const { rows } = await tx.query<Row>(
       `UPDATE projects SET
          name = coalesce($3, name),
@@ -74,6 +76,8 @@ export async function updateProject(
     );
     return rows[0] === undefined ? refuse(tx, id, version) : present(rows[0]);
   });
+  await announce({ type: 'project.updated', projectId: id, version: project.version });
+  return project;
 }
 
 /** @throws DomainError PROJECT_NOT_FOUND, FORBIDDEN, VERSION_CONFLICT */
@@ -82,6 +86,7 @@ export async function deleteProject(userId: string, id: string, version: number)
     const { rowCount } = await tx.query('DELETE FROM projects WHERE id = $1 AND version = $2', [id, version]);
     if (rowCount === 0) await refuse(tx, id, version);
   });
+  await announce({ type: 'project.deleted', projectId: id });
 }
 
 async function find(tx: Transaction, id: string): Promise<Project> {
