@@ -1,4 +1,11 @@
-import { type DynamicModule, Global, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
+import {
+  type DynamicModule,
+  Global,
+  Inject,
+  Module,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+} from '@nestjs/common';
 import type { Config } from '../config/config.js';
 import { Database } from './database.js';
 import { DatabaseMetrics } from './database.metrics.js';
@@ -10,7 +17,7 @@ const CLIENT = Symbol('CLIENT');
 
 @Global()
 @Module({})
-export class DatabaseModule implements OnApplicationShutdown {
+export class DatabaseModule implements OnModuleInit, OnApplicationShutdown {
   constructor(
     @Inject(CLIENT) private readonly client: IsolatedClient,
     private readonly pool: ScopedPool,
@@ -35,6 +42,11 @@ export class DatabaseModule implements OnApplicationShutdown {
       ],
       exports: [Database, ScopedPool],
     };
+  }
+
+  /** Stops the start where the database cannot be reached: a wrong URL is best noticed at once. */
+  async onModuleInit(): Promise<void> {
+    await this.pool.ping();
   }
 
   async onApplicationShutdown(): Promise<void> {
