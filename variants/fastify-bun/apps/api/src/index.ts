@@ -3,12 +3,14 @@ import { sql } from 'drizzle-orm';
 import { createApp } from './app.js';
 import { configOrExit, readConfig } from './shared/lib/config/config.js';
 import { observeRuntime } from './shared/lib/telemetry/metrics.js';
+import { startTracing, stopTracing } from './shared/lib/telemetry/tracing.js';
 
 /** SIGTERM must end the process within 10 s, whatever hangs. */
 const SHUTDOWN_LIMIT_MS = 9_000;
 
 const config = configOrExit(readConfig);
 observeRuntime();
+if (process.env.OTEL_EXPORTER_OTLP_ENDPOINT) await startTracing();
 const app = await createApp(config);
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -18,6 +20,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     // Balancers need a moment to look away: until then the service answers.
     await sleep(config.SHUTDOWN_DRAIN_MS);
     await app.close();
+    await stopTracing();
     process.exit(0);
   });
 }

@@ -5,7 +5,7 @@ import { z } from 'zod';
 
 /** The part before the @ is 64 characters at the most (RFC 5321, 4.5.3.1.1). */
 const email = z
-  .email()
+  .email({ abort: true })
   .max(254)
   .regex(/^[^@]{1,64}@/, 'must have at most 64 characters before the @');
 /** Argon2 reads every byte: the bound keeps a request from being expensive. */

@@ -1,4 +1,5 @@
 import type { FastifyError } from '@fastify/error';
+import { type Span, SpanKind, SpanStatusCode } from '@opentelemetry/api';
 import {
   convertToModelMessages,
   isStepCount,
@@ -13,6 +14,8 @@ import {
 } from 'ai';
 import pRetry from 'p-retry';
 import type { DomainError } from '../../shared/lib/errors/domain-error.js';
+import { tracer } from '../../shared/lib/telemetry/tracing.js';
+import { chunks, firstChunkDuration, upstreamErrors } from './metrics.js';
 import type { AnswerResult } from './types.js';
 
 /** How often a model may call tools before it has to answer. */
@@ -159,12 +162,23 @@ class Attempt {
   #failure: unknown;
   #usage: LanguageModelUsage | undefined;
   #message: UIMessage | undefined;
+  readonly #span: Span;
+  readonly #began = performance.now();
 
   constructor(
     private readonly request: AnswerRequest,
     private readonly candidate: Candidate,
   ) {
     const { tools, messageId } = request;
+    // Names and numbers alone: what is said, and the key, are nobody's but the user's.
+    this.#span = tracer.startSpan(`chat ${candidate.modelName}`, {
+      kind: SpanKind.CLIENT,
+      attributes: {
+        'gen_ai.operation.name': 'chat',
+        'gen_ai.provider.name': candidate.provider,
+        'gen_ai.request.model': candidate.modelName,
+      },
+    });
     const stream = toUIMessageStream({
       stream: endingInOrder(() => this.#ask()),
       tools,
@@ -214,7 +228,10 @@ class Attempt {
   async begin(): Promise<void> {
     for (;;) {
       const chunk = await this.#read();
-      if (chunk === undefined) return;
+      if (chunk === undefined) {
+        this.#span.end();
+        return;
+      }
       if (chunk.type === 'error' || chunk.type === 'abort') {
         await this.#chunks.cancel();
         throw this.#explain(chunk);
@@ -223,6 +240,9 @@ class Attempt {
       if (!FRAME.has(chunk.type)) break;
     }
     this.#hasBegun = true;
+    firstChunkDuration.record((performance.now() - this.#began) / 1_000, {
+      provider: this.candidate.provider,
+    });
   }
 
   /** Hands out the whole answer, from its beginning to its end. */
@@ -240,7 +260,9 @@ class Attempt {
         continue;
       }
       emit(chunk);
+      chunks.add(1);
     }
+    this.#span.end();
     const parts = this.#message?.parts ?? [];
     return {
       parts,
@@ -269,7 +291,13 @@ class Attempt {
 
   #explain(chunk: UIMessageChunk): AnswerError {
     // An abort that no user has asked for is a time-out.
-    return this.request.explain(chunk.type === 'abort' ? SILENCE : this.#failure, this.#hasBegun);
+    const error = this.request.explain(chunk.type === 'abort' ? SILENCE : this.#failure, this.#hasBegun);
+    if (!this.request.signal.aborted) {
+      upstreamErrors.add(1, { provider: this.candidate.provider, code: error.code });
+      this.#span.setStatus({ code: SpanStatusCode.ERROR, message: error.code });
+    }
+    this.#span.end();
+    return error;
   }
 }
 

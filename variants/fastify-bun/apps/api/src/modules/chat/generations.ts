@@ -1,5 +1,6 @@
 import type { UIMessageChunk } from 'ai';
 import { LiveStream } from './live-stream.js';
+import { openStreams } from './metrics.js';
 import type { StreamStore } from './stream-store.js';
 
 /** While somebody listens to an answer of another process, that process is told so this often, in milliseconds. */
@@ -149,9 +150,11 @@ async function* whileListening(
   listen: () => () => void,
 ): AsyncGenerator<string, boolean> {
   const leave = listen();
+  openStreams.add(1);
   try {
     return yield* events;
   } finally {
+    openStreams.add(-1);
     leave();
   }
 }

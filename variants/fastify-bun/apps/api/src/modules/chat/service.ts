@@ -18,6 +18,7 @@ import {
 } from './errors.js';
 import type { Generations, Started } from './generations.js';
 import { fitHistory } from './history.js';
+import { answers } from './metrics.js';
 import type { ChatRepository, SentIds } from './repository.js';
 import type { StreamStore } from './stream-store.js';
 import type { AnswerAccess, AnswerResult, ChatRow, MessageRow } from './types.js';
@@ -271,6 +272,7 @@ export function createChatService({
 
   /** An answer was paid for: the database may be away for a moment. */
   async function keep(message: MessageRow, result: AnswerResult): Promise<MessageRow> {
+    answers.add(1, { status: result.status });
     const kept = await pRetry(() => repository.finish(message, result), { retries: 3, minTimeout: 200 });
     return kept ?? { ...message, ...result, finishedAt: new Date() };
   }

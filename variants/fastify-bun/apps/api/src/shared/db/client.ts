@@ -1,6 +1,7 @@
 import { drizzle } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
 import * as schema from './schema/index.js';
+import { TracedClient } from './traced-client.js';
 
 export interface PoolSettings {
   readonly DATABASE_URL: string;
@@ -14,6 +15,7 @@ export interface PoolSettings {
 /** The service's connections. All waiting is bounded: for a connection, a lock, a statement. */
 export function createPool(settings: PoolSettings, applicationName: string): pg.Pool {
   return new pg.Pool({
+    Client: TracedClient,
     connectionString: settings.DATABASE_URL,
     max: settings.DATABASE_POOL_MAX,
     connectionTimeoutMillis: settings.DATABASE_CONNECT_TIMEOUT_MS,

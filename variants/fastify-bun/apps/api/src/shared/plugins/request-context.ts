@@ -1,8 +1,18 @@
+import {
+  type Context,
+  context,
+  propagation,
+  ROOT_CONTEXT,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+} from '@opentelemetry/api';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { assertJsonDepth } from '../lib/http/json-depth.js';
-import { answerInTime, observeRequest } from '../lib/http/request-lifecycle.js';
+import { ALWAYS_ANSWERED, answerInTime, observeRequest } from '../lib/http/request-lifecycle.js';
 import { requestContext } from '../lib/logging/logger.js';
+import { tracer } from '../lib/telemetry/tracing.js';
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -34,25 +44,58 @@ export const requestContextPlugin = fp<{ readonly timeoutMs: number }>(
     });
     app.addHook('onClose', async () => clearInterval(sweep));
 
+    const liftLimit = new WeakMap<FastifyRequest, () => void>();
+    const traces = new WeakMap<FastifyRequest, Context>();
+    /** Whatever happens meanwhile, and is logged, belongs to the request. */
+    const run = (request: FastifyRequest, done: () => void) =>
+      context.with(traces.get(request) ?? ROOT_CONTEXT, () =>
+        requestContext.run({ requestId: request.id }, done),
+      );
+
     app.addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, done: () => void) => {
       reply.header('x-request-id', request.id);
       // So that no client sends its next request into a connection that is about to be closed.
       if (lifecycle.draining) reply.header('connection', 'close');
-      if (request.routeOptions.config.timeoutMs === undefined) answerInTime(reply, timeoutMs);
-      requestContext.run({ requestId: request.id }, done);
+      liftLimit.set(request, answerInTime(reply, timeoutMs));
+      const traced = startSpan(request);
+      if (traced !== undefined) traces.set(request, traced);
+      run(request, done);
     });
     app.addHook('preValidation', (request, reply, done) => {
-      const { timeoutMs: limitFor } = request.routeOptions.config;
-      if (limitFor !== undefined) answerInTime(reply, limitFor(request) ?? timeoutMs);
+      const longer = request.routeOptions.config.timeoutMs?.(request);
+      if (longer !== undefined) {
+        liftLimit.get(request)?.();
+        answerInTime(reply, longer);
+      }
       try {
         assertJsonDepth(request.body);
         // Again: a body arrives in events of the socket, which know nothing of the request.
-        requestContext.run({ requestId: request.id }, done);
+        run(request, done);
       } catch (error) {
         done(error as Error);
       }
     });
-    app.addHook('onResponse', observeRequest);
+    app.addHook('onResponse', (request, reply, done) => {
+      run(request, () => observeRequest(request, reply, done));
+      const traced = traces.get(request);
+      if (traced !== undefined) endSpan(traced, reply.statusCode);
+    });
   },
   { name: 'request-context' },
 );
+
+/** The span of a request, as part of the trace that its client names; undefined where nothing is traced. */
+function startSpan({ headers, method, url }: FastifyRequest): Context | undefined {
+  if (ALWAYS_ANSWERED.test(url)) return undefined;
+  const parent = propagation.extract(ROOT_CONTEXT, headers);
+  const attributes = { 'http.request.method': method, 'url.path': url.split('?', 1)[0] ?? '/' };
+  const span = tracer.startSpan(method, { kind: SpanKind.SERVER, attributes }, parent);
+  return span.isRecording() ? trace.setSpan(parent, span) : undefined;
+}
+
+function endSpan(traced: Context, status: number): void {
+  const span = trace.getSpan(traced);
+  span?.setAttribute('http.response.status_code', status);
+  if (status >= 500) span?.setStatus({ code: SpanStatusCode.ERROR });
+  span?.end();
+}

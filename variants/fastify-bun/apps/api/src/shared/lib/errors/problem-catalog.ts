@@ -17,6 +17,7 @@ export const PROBLEMS: Readonly<Record<string, ProblemType>> = {
   MISSING_OR_NULL_ORIGIN: { status: 403, title: 'The request does not say which page it comes from' },
   INVALID_REDIRECT_URL: { status: 403, title: 'The link may not lead there' },
   INVALID_CALLBACK_URL: { status: 403, title: 'The link may not lead there' },
+  MAIL_UNAVAILABLE: { status: 503, title: 'Mails cannot be sent', retryAfter: 30 },
   USER_NOT_FOUND: { status: 404, title: 'The account does not exist any more' },
   CHAT_NOT_FOUND: { status: 404, title: 'There is no such chat' },
   MESSAGE_NOT_FOUND: { status: 404, title: 'There is no such message' },

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createTransport } from 'nodemailer';
+import { DomainError } from '../errors/domain-error.js';
 import type { Log } from '../logging/log.js';
 
 export interface Mail {
@@ -30,7 +31,17 @@ function smtpMailer(url: string, from: string): Mailer {
   const transport = createTransport({ url, ...timeouts });
   return {
     async send(mail) {
-      await transport.sendMail({ from, ...mail });
+      try {
+        await transport.sendMail({ from, ...mail });
+      } catch (cause) {
+        throw new DomainError(
+          'The mail could not be sent. Try again later.',
+          'MAIL_UNAVAILABLE',
+          {},
+          {},
+          { cause },
+        );
+      }
     },
   };
 }
