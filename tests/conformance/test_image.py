@@ -155,6 +155,8 @@ def _copy(arguments: str, context: Path, work: Path, target: Path) -> None:
         sources = [str(Path(source).relative_to("/app")) for source in sources]
     if destination.endswith("/"):
         (target / destination).mkdir(parents=True, exist_ok=True)
+    if destination.startswith("/"):  # a program on PATH, where the tests have their own
+        return
     for source in sources:
         path = origin / source
         if path.is_dir():
@@ -192,6 +194,23 @@ def image(folder: Path) -> Iterator[Image]:
         shutil.rmtree(work, ignore_errors=True)
 
 
+@pytest.mark.of("fastify-bun")
+def test_the_image_holds_the_packages_of_the_service_alone_and_no_source(image: Image, folder: Path) -> None:
+    manifests = {path: json.loads((folder / path / "package.json").read_text()) for path in ("", "apps/api")}
+    there = {path.name.rpartition("@")[0] for path in (image.folder / "node_modules/.bun").iterdir()}
+    everything = {path.name.rpartition("@")[0] for path in (folder / "node_modules/.bun").iterdir()}
+    for name in manifests["apps/api"]["dependencies"].keys() - {"@app/shared"}:
+        assert (image.folder / "apps/api/node_modules" / name).exists(), name
+    for name in manifests[""]["devDependencies"]:
+        assert name.replace("/", "+") not in there, name
+    assert len(everything - there) > 20
+    assert {path.name for path in (image.folder / "apps/api").iterdir()} <= {"dist", "node_modules", "package.json"}
+    assert {path.name for path in (image.folder / "packages/shared").iterdir()} <= {"node_modules", "package.json"}
+    holds = {path.name for path in image.folder.iterdir()}
+    assert holds <= {"apps", "packages", "node_modules", "package.json", "bun.lock", "bunfig.toml"}
+
+
+@pytest.mark.of("nest-typeorm", "nest-drizzle", "nest-prisma")
 def test_the_image_holds_no_development_dependency_and_no_source(image: Image, driver: Driver) -> None:
     packages = json.loads((image.folder / "package-lock.json").read_text())["packages"]
     there = {path for path in packages if (image.folder / path).exists()}

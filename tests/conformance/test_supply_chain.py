@@ -17,6 +17,7 @@ from tests.conformance.drivers import Driver
 from tests.conformance.linters import Finding, Linters, waivers
 from tests.conformance.processes import environment
 from tests.conftest import Rendered
+from tools.install import manager
 
 pytestmark = pytest.mark.check(38)
 
@@ -86,9 +87,15 @@ def of_prisma(folder: Path) -> list[str]:
     return [path.read_text() for path in sorted((folder / "prisma" / "migrations").glob("*/migration.sql"))]
 
 
+def of_bun(folder: Path) -> list[str]:
+    """The files, as they are."""
+    return [path.read_text() for path in sorted((folder / "apps/api/src/shared/db/migrations").glob("*.sql"))]
+
+
 SCRIPTS: dict[str, Callable[[Path], list[str]]] = {
     "nest-typeorm": of_typeorm,
     "nest-drizzle": of_drizzle,
+    "fastify-bun": of_bun,
     "nest-prisma": of_prisma,
 }
 
@@ -157,6 +164,19 @@ def test_every_action_is_pinned_by_commit_and_says_its_version(folder: Path) -> 
     assert [line for line in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
 
 
+@pytest.mark.of("fastify-bun")
+def test_buns_lockfile_names_no_registry_and_checks_every_package(folder: Path) -> None:
+    text = re.sub(r",(\s*[}\]])", r"\1", (folder / "bun.lock").read_text())  # JSON, but for commas too many
+    packages = json.loads(text)["packages"]
+    own = {name for name, package in packages.items() if "@workspace:" in package[0]}
+    assert own == {"@app/api", "@app/shared"}
+    assert len(packages) > 100
+    fetched = {name: package for name, package in packages.items() if name not in own}
+    assert [name for name, package in fetched.items() if package[1] != ""] == []
+    assert [name for name, package in fetched.items() if not package[3].startswith("sha512-")] == []
+
+
+@pytest.mark.of("nest-typeorm", "nest-drizzle", "nest-prisma")
 def test_the_lockfile_names_no_registry_and_checks_every_package(folder: Path) -> None:
     packages = json.loads((folder / "package-lock.json").read_text())["packages"]
     installed = {path: package for path, package in packages.items() if "node_modules/" in path}
@@ -197,6 +217,12 @@ def test_a_planted_fault_is_found(
 ) -> None:
     tree = rendered(driver.variant)
     sabotaged = tree / file.format(source=driver.source)
+    if manager(tree) == "bun":
+        sabotaged = sabotaged.with_name(sabotaged.name.replace("main.ts", "index.ts"))
+        before, after = (
+            text.replace("npm ci", "bun install --frozen-lockfile").replace("npm run", "bun run")
+            for text in (before, after)
+        )
     assert before in sabotaged.read_text()
     sabotaged.write_text(sabotaged.read_text().replace(before, after))
     arguments = ("dockerfile",) if linter == "checkov" else ()

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote, urlencode
 import httpx
 
 from tests.conformance.drivers import Account, Call, Session
-from tests.conformance.upstream import Upstream
+from tests.conformance.upstream import Reply, Upstream
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of accounts that a test makes
 ENCRYPTION_KEY = "b" * 64
@@ -128,6 +128,8 @@ class FastifyBun:
     async def exercise(self, api: httpx.AsyncClient) -> None:
         await self.owned(api)
         chat = await self.answerable(api)
+        await self.ask(chat).send(api)
+        self.upstream.replies.append(Reply(400))
         await self.ask(chat).send(api)
 
     def ask(self, chat: str, *, stream: bool = True) -> Call:
