@@ -11,6 +11,7 @@ from jinja2 import Environment
 
 from tools import QUESTIONS
 from tools.merge import Choice, answers, choices, merged, merged_lines
+from tools.regenerate import openapi_template
 
 COMBINATIONS: list[Choice] = [
     (("broker", broker), ("jobs", jobs)) for broker, jobs in itertools.product(("nats", "none"), (True, False))
@@ -85,3 +86,11 @@ def test_where_more_than_one_thing_can_be_chosen_each_set_of_them_is_a_choice_th
     found = [answers(choice)["ai_providers"] for choice in choices("fastify-bun")]
     assert found[0] == QUESTIONS["ai_providers"]["default"]
     assert len({tuple(names) for names in found}) == len(found) == 15
+
+
+def test_an_empty_list_is_not_taken_for_the_answer_that_nothing_is_chosen() -> None:
+    texts: dict[Choice, str] = {
+        (("'a' in letters", chosen),): json.dumps({"tags": [], "of": ["a"] if chosen else []})
+        for chosen in (True, False)
+    }
+    assert '"tags": [],' in openapi_template(texts)

@@ -87,11 +87,11 @@ def openapi_template(texts: Mapping[Choice, str]) -> str:
 
 
 def _with_choices(value: object, given: Mapping[str, object]) -> object:
-    """A document with a mark in place of each list of what was chosen."""
+    """A document with a mark in place of each list of what was chosen, unless that is nothing: so are many lists."""
     if isinstance(value, dict):
         return {name: _with_choices(member, given) for name, member in value.items()}
     if isinstance(value, list):
-        names = [name for name, chosen in given.items() if chosen == value]
+        names = [name for name, chosen in given.items() if value and chosen == value]
         return f"{_LIST}{names[0]}" if names else [_with_choices(item, given) for item in value]
     return value
 

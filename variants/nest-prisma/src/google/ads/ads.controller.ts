@@ -14,7 +14,7 @@ const CUSTOMER_ID = {
 };
 
 /** Each request costs some of the project's quota at Google, so it is for those who work with the answer. */
-@ApiTags('ads')
+@ApiTags('google ads')
 @ForMembers()
 @Needs('MEMBER')
 @Controller('api/v1/connections/:id/ads/customers')

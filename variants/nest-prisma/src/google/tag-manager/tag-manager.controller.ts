@@ -14,7 +14,7 @@ const ACCOUNT_ID = {
 };
 
 /** Each request costs some of the project's quota at Google, so it is for those who work with the answer. */
-@ApiTags('tag manager')
+@ApiTags('google tag manager')
 @ForMembers()
 @Needs('MEMBER')
 @Controller('api/v1/connections/:id/tag-manager')
