@@ -112,7 +112,10 @@ class Google:
             return Fault(200, {"email": self._emails[authorization.removeprefix("Bearer ")]})
         if path == ACCOUNTS:
             return Fault(200, {"account": [{"path": "accounts/1", "accountId": "1", "name": "Acme"}]})
-        if path == f"{ACCOUNTS}/1/containers" or path.endswith("/customers:listAccessibleCustomers"):
+        if path == f"{ACCOUNTS}/1/containers":
+            container = {"path": "accounts/1/containers/2", "containerId": "2", "publicId": "GTM-2", "name": "Shop"}
+            return Fault(200, {"container": [container]})
+        if path.endswith("/customers:listAccessibleCustomers"):
             return Fault(200)  # there is none
         return Fault(200 if path == "/revoke" else 404)
 

@@ -91,13 +91,13 @@ async def test_a_failure_of_the_service_is_told_by_its_request_id_alone(
 
 
 async def test_a_request_that_takes_too_long_is_answered_503(
-    driver: Driver, start_service: StartService, client: Client, connect: Connect
+    driver: Driver, api: httpx.AsyncClient, start_service: StartService, client: Client, connect: Connect
 ) -> None:
-    api = client(start_service(REQUEST_TIMEOUT_MS="1000", DATABASE_LOCK_TIMEOUT_MS="20000"))
     resource = (await driver.create().send(api)).json()["id"]
     connect().execute(driver.lock.encode(), {"resource": resource})
+    impatient = client(start_service(REQUEST_TIMEOUT_MS="300", DATABASE_LOCK_TIMEOUT_MS="20000"))
 
-    answer = await driver.write_once(resource).send(api)
+    answer = await driver.write_once(resource).send(impatient)
 
     problem(answer, 503, "HANDLER_TIMEOUT")
     assert int(answer.headers["retry-after"]) >= 1

@@ -26,14 +26,18 @@ PAST: dict[str, Any] = {"dueAt": "2020-01-01T00:00:00.000Z"}
 """A task that was due already is reminded of at once."""
 
 
-def queue(folder: Path, env: dict[str, str], script: str) -> Any:
-    """What a script prints that works on the queue of jobs through the queue's own library."""
-    given = {"connection": {"url": env[REDIS_URL]}, "prefix": env["QUEUE_PREFIX"]}
+def queue(folder: Path, env: dict[str, str], script: str, name: str = "tasks", prefix: str = "QUEUE_PREFIX") -> Any:
+    """What a script prints that works on a queue of jobs through the queue's own library.
+
+    Args:
+        prefix: the variable that holds what the names of its keys begin with
+    """
+    given = {"connection": {"url": env[REDIS_URL]}, "prefix": env[prefix]}
     program = f"""
         const {{ Queue, QueueEvents }} = await import('bullmq');
         const options = {json.dumps(given)};
-        const queue = new Queue('tasks', options);
-        const events = new QueueEvents('tasks', options);
+        const queue = new Queue('{name}', options);
+        const events = new QueueEvents('{name}', options);
         await events.waitUntilReady();
         console.log(JSON.stringify(await (async () => {{ {script} }})()));
         await events.close();
