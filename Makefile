@@ -1,7 +1,7 @@
 # Each target sets up what it needs (.venv, .toolchain) by itself and reuses what is there.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help new try test lint format render regenerate bench mutants env clean
+.PHONY: help new try test lint format render regenerate bench mutants release env clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -10,7 +10,7 @@ TOOLS := $(BIN)/python -m tools
 # Much of what the tests do is waiting, for servers to start and for time to be over: one worker per core of a small machine.
 WORKERS ?= 2
 # Answers come from the command line (make new VARIANT=...) as they are, spaces and quotes included.
-export DEST VARIANT DATA WATCH TESTS QUICK
+export DEST VARIANT DATA WATCH TESTS QUICK VERSION
 
 help: ## what there is
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -45,6 +45,9 @@ bench: $(READY) ## the figures of the README, measured here (8 minutes); QUICK=1
 
 mutants: $(READY) ## each check of the scorecard fails on its sabotaged service
 	@exec $(BIN)/python -m tests.mutants $(MUTANTS)
+
+release: test ## dates, commits, tags and lists a version that passes: make release VERSION=0.2.0
+	@exec $(TOOLS) release --version "$$VERSION"
 
 env: $(READY) ## prints the line for a shell that puts the pinned Node 24, npm and Bun first on PATH
 	@exec $(TOOLS) env

@@ -29,6 +29,8 @@ def main(argv: list[str]) -> int:
     command.add_argument("--quick", default="")
     command = commands.add_parser("regenerate", help="lockfiles and OpenAPI documents of variants, from their sources")
     command.add_argument("--variant", default="")
+    command = commands.add_parser("release", help="date, commit, tag and list a version")
+    command.add_argument("--version", default="")
     arguments = parser.parse_args(argv)
     try:
         return run(arguments)
@@ -41,7 +43,7 @@ def main(argv: list[str]) -> int:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from tools import bench, check, install, new, regenerate, render, toolchain
+    from tools import bench, check, install, new, regenerate, releases, render, toolchain
 
     if arguments.command == "env":
         print(toolchain.shell_line())
@@ -58,6 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.variant:
             raise ToolError(f"Which variant? For example: make try VARIANT={VARIANTS[0]}")
         return new.try_out(arguments.variant, arguments.data)
+    if arguments.command == "release":
+        releases.release(arguments.version)
+        return 0
     variants = (new.check_variant(arguments.variant),) if arguments.variant else VARIANTS
     if arguments.command == "regenerate":
         for variant in variants:
