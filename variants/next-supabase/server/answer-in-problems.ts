@@ -5,7 +5,7 @@ import { PROBLEM_JSON, statusToProblem } from '../lib/errors/problem.ts';
 export function answerInProblems(request: IncomingMessage, response: ServerResponse): void {
   const end = response.end.bind(response);
   response.end = ((...args: Parameters<typeof end>) => {
-    if (response.statusCode < 400 || response.headersSent || response.hasHeader('content-type')) {
+    if (response.statusCode < 400 || response.hasHeader('content-type')) {
       return end(...args);
     }
     const instance = request.url?.split('?', 1)[0] ?? '/';

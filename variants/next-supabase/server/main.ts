@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import next from 'next';
 import proxyAddr from 'proxy-addr';
 import { type Config, config } from '../lib/config/config.ts';
@@ -26,12 +27,25 @@ const app = next({ dev: settings.NODE_ENV === 'development', httpServer: server 
 const handle = app.getRequestHandler();
 await app.prepare();
 
+const delay = monitorEventLoopDelay({ resolution: 10 });
+delay.enable();
+setInterval(() => delay.reset(), 1_000).unref();
+
+/** Whether the process is so far behind that one request more would only wait. */
+const isOverloaded = () =>
+  settings.MAX_EVENT_LOOP_DELAY_MS > 0 && delay.mean / 1e6 > settings.MAX_EVENT_LOOP_DELAY_MS;
+
 server.on('request', (request: IncomingMessage, response: ServerResponse) => {
   // The handlers believe these, so whatever a client sends under these names is replaced.
   request.headers['x-request-id'] = requestId(request);
   request.headers[CLIENT_ADDRESS_HEADER] = proxyAddr(request, trusts);
   answerInProblems(request, response);
   if (drain().draining) response.setHeader('connection', 'close');
+  if (isOverloaded() && !request.url?.startsWith('/health/')) {
+    response.statusCode = 503;
+    response.setHeader('retry-after', '5').end();
+    return;
+  }
   handle(request, response).catch((error: unknown) => {
     log().error({ err: error }, 'Next.js failed to answer');
     response.destroy();

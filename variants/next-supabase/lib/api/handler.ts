@@ -9,6 +9,7 @@ import { log } from '@/lib/log';
 import { requestContext } from '@/lib/logging/logger';
 import { type RateLimitResult, rateLimit, rateLimitHeaders } from '@/lib/rate-limit';
 import { recordSecurityEvent } from '@/lib/security/security-events';
+import { requestDuration } from '@/lib/telemetry/metrics';
 import type { Answer } from './answer';
 import { readJson } from './body';
 import { problemResponse } from './problems';
@@ -31,6 +32,8 @@ interface Options<Who, Params, Query, Body> {
   readonly body?: Body;
   /** Counted apart, with RATE_LIMIT_CREDENTIALS_MAX, besides the limit that all requests share. */
   readonly limit?: 'credentials';
+  /** False for what answers paths that nobody knows: they are one to the metrics, or a scanner could fill them. */
+  readonly isRoute?: boolean;
 }
 
 type Caller<Who extends Access> = Who extends 'public'
@@ -91,6 +94,15 @@ export function handler<
       } catch (error) {
         response = problemResponse(error, request.nextUrl.pathname, requestId, headersOf(error));
       }
+      const route =
+        options.isRoute === false
+          ? undefined
+          : routeOf(request.nextUrl.pathname, (await context.params) ?? {});
+      requestDuration.record((performance.now() - started) / 1_000, {
+        'http.request.method': request.method,
+        'http.response.status_code': response.status,
+        ...(route !== undefined && { 'http.route': route }),
+      });
       response.headers.set('x-request-id', requestId);
       if (!response.headers.has('cache-control')) response.headers.set('cache-control', 'no-store');
       for (const [name, value] of Object.entries(limit ? rateLimitHeaders(limit) : {})) {
@@ -163,6 +175,20 @@ function toObject(search: URLSearchParams): Record<string, string | string[]> {
       return [name, values.length === 1 ? (values[0] as string) : values];
     }),
   );
+}
+
+/**
+ * The path with the names of its parameters, as `/api/v1/projects/{id}`; undefined where it is written in a way in which
+ * they are not found again, since each spelling would be a metric of its own.
+ */
+function routeOf(path: string, params: Record<string, string | string[] | undefined>): string | undefined {
+  const segments = path.split('/');
+  for (const [name, value] of Object.entries(params)) {
+    const place = segments.indexOf(String(value));
+    if (place < 0) return undefined;
+    segments[place] = `{${name}}`;
+  }
+  return segments.join('/');
 }
 
 function toResponse({ status, body, stream, headers = {} }: Answer): Response {

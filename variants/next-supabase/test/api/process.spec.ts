@@ -90,6 +90,19 @@ describe('a process of the service', () => {
       .toMatchObject({ method: 'GET', path: '/api/v1/projects', status: 401 });
   });
 
+  it('measures requests by route, and its connections', async () => {
+    const service = await start();
+    await call('GET', '/api/v1/projects/b0000000-0000-4000-8000-000000000001', {}, service.url);
+    await call('GET', '/nobody/knows/this', {}, service.url);
+    const text = await (await fetch(`${service.url}/metrics`)).text();
+    expect(text).toMatch(
+      /http_server_request_duration_seconds_count\{[^}]*http_route="\/api\/v1\/projects\/\{id\}"/,
+    );
+    expect(text).not.toContain('nobody');
+    expect(text).toMatch(/db_client_connection_count\{[^}]*db_client_connection_state="idle"/);
+    expect(text).toContain('nodejs_eventloop');
+  });
+
   it('does not start without its settings, and names them', () => {
     const { PATH = '' } = process.env;
     const { status, stderr } = spawnSync(process.execPath, ['dist/server/main.js'], {
