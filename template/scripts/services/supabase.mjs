@@ -54,7 +54,7 @@ export async function start(context) {
     return url.href;
   };
   await prepareDatabase({
-    url: urlOf('postgres', access?.passwords.postgres),
+    url: urlOf('postgres', access?.passwords.postgres ?? ''),
     owner: `${slug}_owner`,
     passwords: keys.passwords,
   });

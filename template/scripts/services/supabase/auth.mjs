@@ -76,7 +76,8 @@ export function createAuth({ pool, tokens, settings }) {
 
   /** @param {AuthRequest} request */
   async function signUp({ body }) {
-    if (!settings.enableSignup) throw new HttpError(422, 'signup_disabled', 'Signups not allowed for this instance');
+    if (!settings.enableSignup)
+      throw new HttpError(422, 'signup_disabled', 'Signups not allowed for this instance');
     const user = await createUser({ ...body, user_metadata: body.data });
     return openSession(user);
   }
@@ -175,7 +176,8 @@ export function createAuth({ pool, tokens, settings }) {
         await client.query('COMMIT');
         throw new HttpError(400, 'refresh_token_already_used', 'Invalid Refresh Token: Already Used');
       }
-      const user = (await client.query(`SELECT ${COLUMNS} FROM auth.users WHERE id = $1`, [found.user_id])).rows[0];
+      const user = (await client.query(`SELECT ${COLUMNS} FROM auth.users WHERE id = $1`, [found.user_id]))
+        .rows[0];
       assertNotBanned(user);
       const next = found.revoked
         ? await currentRefreshToken(client, found.session_id)
@@ -269,7 +271,8 @@ export function createAuth({ pool, tokens, settings }) {
       );
       return { users: rows.map(present), aud: 'authenticated' };
     }
-    if (id === undefined || !UUID.test(id)) throw new HttpError(404, 'validation_failed', 'user_id must be an UUID');
+    if (id === undefined || !UUID.test(id))
+      throw new HttpError(404, 'validation_failed', 'user_id must be an UUID');
     if (method === 'PUT') return present(await updateUser(id, body));
     const sql = method === 'DELETE' ? 'DELETE FROM auth.users WHERE id = $1 RETURNING ' : 'SELECT ';
     const { rows } = await pool.query(
@@ -282,7 +285,12 @@ export function createAuth({ pool, tokens, settings }) {
 
   /** @param {unknown} password */
   function checkPassword(password) {
-    if (typeof password === 'string' && password.length >= settings.minimumPasswordLength && password.length <= 72) return;
+    if (
+      typeof password === 'string' &&
+      password.length >= settings.minimumPasswordLength &&
+      password.length <= 72
+    )
+      return;
     throw new HttpError(
       422,
       'weak_password',
@@ -295,7 +303,10 @@ export function createAuth({ pool, tokens, settings }) {
 /** @param {Queries} client @param {string} sessionId */
 async function newRefreshToken(client, sessionId) {
   const token = randomBytes(12).toString('base64url');
-  await client.query('INSERT INTO auth.refresh_tokens (token, session_id) VALUES ($1, $2)', [token, sessionId]);
+  await client.query('INSERT INTO auth.refresh_tokens (token, session_id) VALUES ($1, $2)', [
+    token,
+    sessionId,
+  ]);
   return token;
 }
 
@@ -327,7 +338,7 @@ function assertNotBanned({ banned_until: until }) {
 }
 
 /**
- * Go's durations (`24h`, `1h30m`), as PostgreSQL's intervals.
+ * Go's durations (`24h`, `1h30m`), which PostgreSQL reads as intervals.
  *
  * @param {unknown} duration
  */
@@ -336,7 +347,7 @@ function asInterval(duration) {
   if (typeof duration !== 'string' || !/^(\d+(h|m|s))+$/.test(duration)) {
     throw new HttpError(400, 'validation_failed', 'invalid format for ban duration');
   }
-  return duration.replace(/(\d+)(h|m|s)/g, (_, value, unit) => `${value} ${{ h: 'hours', m: 'minutes', s: 'seconds' }[unit]} `);
+  return duration;
 }
 
 /** @param {UserRow} user as supabase-js knows it */

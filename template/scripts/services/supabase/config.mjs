@@ -30,6 +30,6 @@ export function readAuthSettings(root) {
     jwtExpirySeconds: auth.jwt_expiry ?? 3600,
     reuseIntervalSeconds: auth.refresh_token_reuse_interval ?? 10,
     minimumPasswordLength: auth.minimum_password_length ?? 6,
-    enableSignup: (auth.enable_signup ?? true) && (auth.email?.enable_signup ?? true),
+    enableSignup: (auth.enable_signup ?? true) && (auth.email?.enabled ?? true),
   };
 }

@@ -5,7 +5,7 @@
  */
 import { createServer, request as httpRequest } from 'node:http';
 import process from 'node:process';
-import { SignJWT, importJWK } from 'jose';
+import { importJWK, SignJWT } from 'jose';
 import pg from 'pg';
 import { createAuth } from './auth.mjs';
 import { HttpError, readJson } from './http.mjs';
@@ -43,7 +43,8 @@ const CORS = {
 const server = createServer((request, response) => {
   serve(request, response).catch((error) => {
     if (!(error instanceof HttpError)) process.stderr.write(`${error?.stack ?? error}\n`);
-    const answer = error instanceof HttpError ? error : new HttpError(500, 'unexpected_failure', 'Unexpected failure');
+    const answer =
+      error instanceof HttpError ? error : new HttpError(500, 'unexpected_failure', 'Unexpected failure');
     if (!response.headersSent) send(response, answer.status, answer.body);
     else response.destroy();
   });
@@ -67,7 +68,10 @@ async function serve(request, response) {
   const { pathname, searchParams } = new URL(request.url ?? '/', url);
   for (const [name, value] of Object.entries(CORS)) response.setHeader(name, value);
   if (request.method === 'OPTIONS') {
-    response.setHeader('access-control-allow-headers', request.headers['access-control-request-headers'] ?? '*');
+    response.setHeader(
+      'access-control-allow-headers',
+      request.headers['access-control-request-headers'] ?? '*',
+    );
     response.writeHead(204).end();
     return;
   }
@@ -78,12 +82,24 @@ async function serve(request, response) {
   const route = `/${service}/${version}`;
   if (route === '/functions/v1') {
     if (!functionsUrl) throw new HttpError(503, 'no_functions', 'No edge functions are served here.');
-    return forward(request, response, functionsUrl, request.url?.slice(route.length) || '/', await identify(request));
+    return forward(
+      request,
+      response,
+      functionsUrl,
+      request.url?.slice(route.length) || '/',
+      await identify(request),
+    );
   }
   const authorization = await identify(request);
   if (route === '/rest/v1') {
     const path = (request.url ?? '').slice(route.length);
-    return forward(request, response, `http://127.0.0.1:${restPort}`, path.startsWith('/') ? path : `/${path}`, authorization);
+    return forward(
+      request,
+      response,
+      `http://127.0.0.1:${restPort}`,
+      path.startsWith('/') ? path : `/${path}`,
+      authorization,
+    );
   }
   if (route === '/auth/v1') {
     const body = request.method === 'GET' ? {} : await readJson(request);
@@ -147,7 +163,9 @@ function forward(request, response, base, path, authorization) {
       answer.on('end', resolve);
       answer.on('error', reject);
     });
-    outgoing.on('error', () => reject(new HttpError(502, 'bad_gateway', 'The service behind the gateway does not answer')));
+    outgoing.on('error', () =>
+      reject(new HttpError(502, 'bad_gateway', 'The service behind the gateway does not answer')),
+    );
     response.on('close', () => outgoing.destroy());
     request.pipe(outgoing);
   });

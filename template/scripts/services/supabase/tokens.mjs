@@ -1,7 +1,7 @@
 // @ts-check
 /** Access tokens as Supabase Auth makes them with an asymmetric key. */
 import { randomUUID } from 'node:crypto';
-import { SignJWT, createLocalJWKSet, importJWK, jwtVerify } from 'jose';
+import { createLocalJWKSet, importJWK, jwtVerify, SignJWT } from 'jose';
 import { HttpError } from './http.mjs';
 
 /** @typedef {Awaited<ReturnType<typeof createTokens>>} Tokens */
