@@ -163,6 +163,9 @@ class Attempt {
   #usage: LanguageModelUsage | undefined;
   #message: UIMessage | undefined;
   readonly #span: Span;
+  #silence: NodeJS.Timeout | undefined;
+  /** Whether the timer is for the time between two chunks. */
+  #isPaced = false;
   readonly #began = performance.now();
 
   constructor(
@@ -233,6 +236,7 @@ class Attempt {
         return;
       }
       if (chunk.type === 'error' || chunk.type === 'abort') {
+        clearTimeout(this.#silence);
         await this.#chunks.cancel();
         throw this.#explain(chunk);
       }
@@ -281,12 +285,17 @@ class Attempt {
   async #read(): Promise<UIMessageChunk | undefined> {
     const { PROVIDER_FIRST_CHUNK_TIMEOUT_MS: first, PROVIDER_CHUNK_TIMEOUT_MS: further } =
       this.request.settings;
-    const timer = setTimeout(() => this.#abort.abort(SILENCE), this.#hasBegun ? further : first);
-    try {
-      return (await this.#chunks.read()).value;
-    } finally {
-      clearTimeout(timer);
+    // One timer for all chunks: there may be thousands of them a second.
+    if (this.#hasBegun !== this.#isPaced) {
+      clearTimeout(this.#silence);
+      this.#silence = undefined;
+      this.#isPaced = this.#hasBegun;
     }
+    this.#silence ??= setTimeout(() => this.#abort.abort(SILENCE), this.#hasBegun ? further : first);
+    this.#silence.refresh();
+    const { done, value } = await this.#chunks.read();
+    if (done) clearTimeout(this.#silence);
+    return value;
   }
 
   #explain(chunk: UIMessageChunk): AnswerError {

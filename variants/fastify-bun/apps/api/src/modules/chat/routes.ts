@@ -23,7 +23,7 @@ import {
   VersionHeaders,
 } from './schema.js';
 import type { ChatService } from './service.js';
-import { toEventStream } from './sse.js';
+import { AnswerStream } from './sse.js';
 
 export interface ChatRoutesOptions {
   readonly service: ChatService;
@@ -260,5 +260,5 @@ async function stream(
     return;
   }
   const { connection: _keepAlive, ...headers } = UI_MESSAGE_STREAM_HEADERS;
-  await reply.headers(headers).send(toEventStream(events, left));
+  await reply.headers(headers).send(new AnswerStream(events, left));
 }
