@@ -1,9 +1,9 @@
-import { InjectQueue } from '@nestjs/bullmq';
+import { InjectFlowProducer, InjectQueue } from '@nestjs/bullmq';
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
-import type { Queue } from 'bullmq';
+import type { FlowProducer, Queue } from 'bullmq';
 import { meter } from '../common/telemetry/metrics.js';
 import { inTime } from './job-options.js';
-import { SYNC_QUEUE, TRACKING_SETUP_QUEUE } from './queue-names.js';
+import { FLOWS, SYNC_QUEUE, TRACKING_SETUP_QUEUE } from './queue-names.js';
 
 const STATES = ['waiting', 'delayed', 'active', 'waiting-children', 'failed'] as const;
 
@@ -23,14 +23,19 @@ export class QueueMetrics implements OnModuleInit {
   private readonly logger = new Logger(QueueMetrics.name);
   private readonly queues: readonly Queue[];
 
-  constructor(@InjectQueue(TRACKING_SETUP_QUEUE) setups: Queue, @InjectQueue(SYNC_QUEUE) syncs: Queue) {
+  constructor(
+    @InjectQueue(TRACKING_SETUP_QUEUE) setups: Queue,
+    @InjectQueue(SYNC_QUEUE) syncs: Queue,
+    @InjectFlowProducer(FLOWS) private readonly flows: FlowProducer,
+  ) {
     this.queues = [setups, syncs];
   }
 
   onModuleInit(): void {
-    for (const queue of this.queues) {
-      queue.on('error', (error) => this.logger.warn({ err: error }, 'the queue cannot be reached'));
-    }
+    // Without a listener BullMQ writes to the console.
+    const warn = (error: Error) => this.logger.warn({ err: error }, 'the queue cannot be reached');
+    for (const queue of this.queues) queue.on('error', warn);
+    this.flows.on('error', warn);
     meter
       .createObservableGauge('jobs.queue.depth', {
         description: 'Jobs of a queue, by state; failed ones are dead letters',

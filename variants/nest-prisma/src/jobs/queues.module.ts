@@ -14,16 +14,18 @@ export class QueuesModule {
     return {
       module: QueuesModule,
       imports: [
+        QueueConnectionModule,
         BullModule.forRootAsync({
           imports: [QueueConnectionModule],
           inject: [QUEUE_CONNECTION],
           useFactory: (connection: Redis) => ({ connection, prefix }),
         }),
         BullModule.registerQueue({ name: TRACKING_SETUP_QUEUE }, { name: SYNC_QUEUE }),
-        BullModule.registerFlowProducer({ name: FLOWS }),
+        // The connection is ended by its module; the package would wait for Valkey to be back first.
+        BullModule.registerFlowProducer({ name: FLOWS, forceDisconnectOnShutdown: false }),
       ],
       providers: [QueueMetrics],
-      exports: [BullModule],
+      exports: [BullModule, QueueConnectionModule],
     };
   }
 }

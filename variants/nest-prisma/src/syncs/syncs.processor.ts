@@ -1,8 +1,11 @@
 import { OnWorkerEvent, Processor, WorkerHost } from '@nestjs/bullmq';
-import { Logger, type OnModuleDestroy } from '@nestjs/common';
+import { Inject, Logger, type OnModuleDestroy } from '@nestjs/common';
 import type { Job } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { closeWorker } from '../jobs/close-worker.js';
 import type { AnyJob } from '../jobs/job.contracts.js';
 import { type JobHandler, JobRunner } from '../jobs/job-runner.js';
+import { QUEUE_CONNECTION } from '../jobs/queue-connection.module.js';
 import { SYNC_QUEUE } from '../jobs/queue-names.js';
 import { WORKER_OPTIONS } from '../jobs/worker-options.js';
 import { SyncRunner } from './sync-runner.js';
@@ -15,6 +18,7 @@ export class SyncsProcessor extends WorkerHost implements JobHandler, OnModuleDe
   constructor(
     private readonly jobs: JobRunner,
     private readonly runner: SyncRunner,
+    @Inject(QUEUE_CONNECTION) private readonly connection: Redis,
   ) {
     super();
   }
@@ -40,8 +44,7 @@ export class SyncsProcessor extends WorkerHost implements JobHandler, OnModuleDe
     this.logger.warn({ err: error }, 'the queue cannot be reached');
   }
 
-  /** Jobs that run are finished while what they need is still there. */
   async onModuleDestroy(): Promise<void> {
-    await this.worker.close();
+    await closeWorker(this.worker, this.connection);
   }
 }
