@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { namedProblem } from '../lib/errors/named-problem.ts';
 import { PROBLEM_JSON, statusToProblem } from '../lib/errors/problem.ts';
 
 /** Next.js answers a method that a route does not take, and a path that it cannot read, with a bare status. */
@@ -14,6 +15,6 @@ export function answerInProblems(request: IncomingMessage, response: ServerRespo
       response.statusCode === 405 ? `${request.method} is not for this path.` : 'The request is refused.';
     response.setHeader('content-type', PROBLEM_JSON);
     response.setHeader('x-request-id', id);
-    return end(JSON.stringify(statusToProblem(response.statusCode, detail, instance, id)));
+    return end(JSON.stringify(namedProblem(statusToProblem(response.statusCode, detail, instance, id))));
   }) as typeof response.end;
 }

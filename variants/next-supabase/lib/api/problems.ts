@@ -1,6 +1,7 @@
 import { DomainError } from '@/lib/errors/domain-error';
+import { namedProblem } from '@/lib/errors/named-problem';
 import { postgresToDomainError } from '@/lib/errors/postgres-errors';
-import { internalProblem, PROBLEM_JSON, type Problem, retryAfter, toProblem } from '@/lib/errors/problem';
+import { internalProblem, PROBLEM_JSON, retryAfter, toProblem } from '@/lib/errors/problem';
 import { log } from '@/lib/log';
 
 /** The one place that makes an HTTP answer out of an error. */
@@ -17,7 +18,7 @@ export function problemResponse(
   else if (known !== undefined)
     log().debug({ code: problem.code, ...known.context }, 'the request was refused');
   const seconds = retryAfter(problem);
-  return new Response(JSON.stringify(withFamilyNames(problem)), {
+  return new Response(JSON.stringify(namedProblem(problem)), {
     status: problem.status,
     headers: {
       ...headers,
@@ -26,9 +27,4 @@ export function problemResponse(
       ...(seconds !== undefined && { 'retry-after': `${seconds}` }),
     },
   });
-}
-
-/** `error` and `details`, which clients of this API have always read, beside the members of RFC 9457. */
-function withFamilyNames(problem: Problem): object {
-  return { ...problem, error: problem.title, ...(problem.errors && { details: problem.errors }) };
 }

@@ -4,10 +4,6 @@ import type { ProblemType } from './problem.ts';
 /** Every code that the service answers with. The README's table of errors lists the same. */
 export const PROBLEMS: Readonly<Record<string, ProblemType>> = {
   ...COMMON_PROBLEMS,
-  VALIDATION_FAILED: { status: 400, title: 'Validation failed' },
-  RATE_LIMITED: { status: 429, title: 'Rate limit exceeded' },
-  INTERNAL: { status: 500, title: 'Internal server error' },
-
   UNAUTHORIZED: { status: 401, title: 'Unauthorized' },
   INVALID_CREDENTIALS: { status: 401, title: 'The credentials are not right' },
   INVALID_REFRESH_TOKEN: { status: 401, title: 'The refresh token is not good any more' },

@@ -36,7 +36,7 @@ describe('errors', () => {
     ];
     expect(await response.json()).toEqual({
       type: 'urn:problem:validation-failed',
-      title: 'Validation failed',
+      title: 'The request is not valid',
       status: 400,
       detail: expect.any(String),
       instance: '/api/v1/projects',
