@@ -186,7 +186,7 @@ class NestPrisma:
         setup = (await self.set_up(tracking, connection).send(api)).json()["id"]
         sync = (await Call("POST", f"{API}/syncs", {"connectionId": connection}).send(api)).json()["id"]
         member = await self.join(api)
-        invited = f"invited{uuid.uuid4().hex}@example.com"
+        invited = f"guest{uuid.uuid4().hex}@example.com"
         await Call("POST", f"{API}/members/invitations", {"email": invited, "role": "VIEWER"}).send(api)
         return {
             f"{API}/customers/{{id}}": customer,

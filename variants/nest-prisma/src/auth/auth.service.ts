@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { isUUID } from 'class-validator';
 import { LRUCache } from 'lru-cache';
@@ -76,7 +76,7 @@ export class AuthService {
   private async identify(authorization = ''): Promise<Known> {
     const token = /^Bearer ([\w.~+/-]+=*)$/i.exec(authorization)?.[1];
     if (token === undefined) throw new UnauthorizedError('there is no token');
-    const key = createHash('sha256').update(token).digest('base64url');
+    const key = hash('sha256', token, 'base64url');
     const remembered = this.known.get(key);
     if (remembered !== undefined) return remembered;
     const { expiresAt, ...known } = this.services.recognizes(token)

@@ -78,3 +78,16 @@ export function scopeSettings(scope: Scope): Readonly<Record<string, string>> {
         'app.user_id': scope.userId ?? '',
       };
 }
+
+/**
+ * The statement that puts a transaction under a scope. What the scope says is in parameters: the text is the same for all,
+ * so that it is prepared once, and traces, which have the text, do not tell who somebody is.
+ */
+export function scopeStatement(scope: Scope): { readonly text: string; readonly values: string[] } {
+  const values = Object.entries(scopeSettings(scope)).flat();
+  const calls = values
+    .map((_, index) => index)
+    .filter((index) => index % 2 === 0)
+    .map((index) => `set_config($${index + 1}, $${index + 2}, true)`);
+  return { text: `SELECT ${calls.join(', ')}`, values };
+}

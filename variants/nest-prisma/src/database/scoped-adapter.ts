@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { PrismaPg } from '@prisma/adapter-pg';
 import type { SqlQuery } from '@prisma/driver-adapter-utils';
-import { currentScope, scopeSettings } from './scope.js';
+import { currentScope, type Scope, scopeStatement } from './scope.js';
 import type { ScopedPool } from './scoped-pool.js';
 
 /** Statements whose text is short of this many kinds; beyond it the texts are made of data, and not worth remembering. */
@@ -17,7 +17,7 @@ export class ScopedPrismaPg extends PrismaPg {
     const adapter = await super.connect();
     const start = adapter.startTransaction.bind(adapter);
     adapter.startTransaction = async (isolationLevel) => {
-      const statement = setScope(scopeSettings(currentScope()));
+      const statement = setScope(currentScope());
       const transaction = await start(isolationLevel);
       try {
         await transaction.executeRaw(statement);
@@ -32,18 +32,9 @@ export class ScopedPrismaPg extends PrismaPg {
   }
 }
 
-/** With parameters, so that its text, and with that its prepared statement, is the same for every organization. */
-function setScope(settings: Readonly<Record<string, string>>): SqlQuery {
-  const args = Object.entries(settings).flat();
-  const calls = args
-    .map((_, index) => index)
-    .filter((index) => index % 2 === 0)
-    .map((index) => `set_config($${index + 1}, $${index + 2}, true)`);
-  return {
-    sql: `SELECT ${calls.join(', ')}`,
-    args,
-    argTypes: args.map(() => ({ scalarType: 'string', arity: 'scalar' })),
-  };
+function setScope(scope: Scope): SqlQuery {
+  const { text, values } = scopeStatement(scope);
+  return { sql: text, args: values, argTypes: values.map(() => ({ scalarType: 'string', arity: 'scalar' })) };
 }
 
 /**

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { currentScope, scopeSettings } from './scope.js';
+import { currentScope, isOrganizationScope, scopeSettings, scopeStatement } from './scope.js';
 
 /**
  * The pool that Prisma's adapter takes its connections from: outside of a scope no statement runs, and inside of one each
@@ -32,15 +32,14 @@ export class ScopedPool extends pg.Pool {
   }
 
   async #queryInScope(config: pg.QueryConfig): Promise<pg.QueryResult> {
-    const begin = `BEGIN; ${setScope()}`;
+    const opening = openTransaction();
     const client = await this.connect();
     let lost: Error | undefined;
     try {
-      const [, result] = await Promise.all([
-        client.query(begin),
-        client.query(config),
-        client.query('COMMIT'),
-      ]);
+      const [result] = await inOnePacket(client, () => {
+        const opened = opening.map((statement) => client.query(statement));
+        return Promise.all([client.query(config), client.query('COMMIT'), ...opened]);
+      });
       return result;
     } catch (error) {
       // Where the statement failed, COMMIT has ended the transaction as a rollback. This is for a connection that broke.
@@ -54,9 +53,24 @@ export class ScopedPool extends pg.Pool {
   }
 }
 
-/** The statement that puts a transaction under the current scope. @throws NoScopeError */
-function setScope(): string {
-  return Object.entries(scopeSettings(currentScope()))
-    .map(([name, value]) => `SET LOCAL ${name} = ${pg.escapeLiteral(value)}`)
-    .join('; ');
+/** What is sent meanwhile leaves as one packet: PostgreSQL is woken once, and so is the kernel here. */
+function inOnePacket<Result>(client: pg.PoolClient, send: () => Result): Result {
+  const { stream } = (client as pg.PoolClient & Pick<pg.Client, 'connection'>).connection;
+  stream.cork();
+  try {
+    return send();
+  } finally {
+    stream.uncork();
+  }
+}
+
+/** The statements that begin a transaction under the current scope. @throws NoScopeError */
+function openTransaction(): (string | pg.QueryConfig)[] {
+  const scope = currentScope();
+  // An address is nothing for the text of a statement, which traces have; ids are, and spare PostgreSQL a statement.
+  if (!isOrganizationScope(scope)) return ['BEGIN', { name: 'scope', ...scopeStatement(scope) }];
+  const settings = Object.entries(scopeSettings(scope));
+  return [
+    `BEGIN; ${settings.map(([name, value]) => `SET LOCAL ${name} = ${pg.escapeLiteral(value)}`).join('; ')}`,
+  ];
 }
