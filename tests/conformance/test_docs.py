@@ -94,7 +94,9 @@ def test_every_command_exists_and_every_script_is_documented(folder: Path) -> No
 def mentioned_paths(text: str) -> Iterator[str]:
     """What looks like a path of the service: in backticks, with a slash, and in one of its folders or at its root."""
     for code in re.findall(r"`([^`\s]+)`", text):
-        if re.fullmatch(r"(?:\.?[\w-]+/)+[\w.*-]*|[\w-]+\.(?:ts|json|yaml|md)|\.[a-z][\w.-]+", code):
+        if re.search(r"[a-z]", code) and re.fullmatch(
+            r"(?:\.?[\w-]+/)+[\w.*-]*|[\w-]+\.(?:ts|json|yaml|md)|\.[a-z][\w.-]+", code
+        ):
             yield code
 
 
@@ -151,7 +153,8 @@ def test_the_example_requests_do_what_they_say(folder: Path, driver: Driver, tmp
         service = Service.start(folder, tmp_path / "service.log", {**driver.settings, **server.env})
         try:
             script = script.replace("http://localhost:3000", service.url)
-            env = environment({}) | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+            issuers = {name: server.env[name] for name in driver.for_development}
+            env = environment(issuers) | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
             result = subprocess.run(["/bin/sh", "-euc", script], env=env, capture_output=True, text=True, check=False)
         finally:
             service.stop()
