@@ -156,15 +156,35 @@ def _organization_rows(results: dict[str, Any]) -> list[Row]:
     return rows
 
 
+def _chat_rows(results: dict[str, Any]) -> list[Row]:
+    streams, chats = results["streams"], results["chats"]
+    through, direct = streams["throughService"], streams["direct"]
+    return [
+        (
+            f"{streams['count']} answers at once, a chunk every {streams['paceMs']} ms: delay of a chunk, p99",
+            f"{through['p99']} ms",
+            f"{direct['p99']} ms without the service between; median {through['p50']} and {direct['p50']} ms",
+        ),
+        ("first chunk, median", f"{through['firstP50']} ms", f"{direct['firstP50']} ms without the service between"),
+        ("memory per stream", f"{streams['mebibytesPerStream']} MiB", ""),
+        ("CPU of the service per chunk", f"{streams['cpuMicrosecondsPerChunk']} us", ""),
+        ("`GET /chats`", f"{chats['service']:,}/s", f"**{chats['ratio']:.0%}** of the bare server"),
+        ("bare Fastify on Bun + pg, same query, same bytes", f"{chats['bare']:,}/s", "no log-in"),
+        ("production process to the first 200", f"{results['startMs']:,} ms", "servers up, packages installed"),
+    ]
+
+
 _ROWS: dict[str, Callable[[dict[str, Any]], list[Row]]] = {
     "nest-typeorm": _ticket_rows,
     "nest-drizzle": _tenant_rows,
     "nest-prisma": _organization_rows,
+    "fastify-bun": _chat_rows,
 }
 _CAPTIONS = {
     "nest-typeorm": "Purchases per second over connections, both paths",
     "nest-drizzle": "Reads per second: the service, without row-level security, and the bare server",
     "nest-prisma": "Reads per second: the service, and the bare server",
+    "fastify-bun": "Delay of a chunk by percentile: through the service, and from the provider directly",
 }
 
 

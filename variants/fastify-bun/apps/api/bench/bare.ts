@@ -10,7 +10,7 @@ const pool = new pg.Pool({ connectionString: DATABASE_URL, max: Number(DATABASE_
 
 const QUERY = `
   SELECT id, title, provider_key_id AS "providerKeyId", model, system_prompt AS "systemPrompt",
-         history_tokens AS "historyTokens", use_tools AS "useTools", created_at AS "createdAt", updated_at AS "updatedAt"
+         history_tokens AS "historyTokens", use_tools AS "useTools", version, created_at AS "createdAt", updated_at AS "updatedAt"
     FROM chats WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT 21`;
 
 const app = Fastify();

@@ -7,13 +7,15 @@
  * - `GET /chats` against a bare Fastify with the same query and the same bytes
  * - from the start of the process to the first answer
  *
- * The provider, the clients, PostgreSQL and Valkey run on the machine that also runs the service. Writes bench/results.json.
+ * The provider, the clients, PostgreSQL and Valkey run on the machine that also runs the service; provider and clients are one
+ * process. Writes bench/results.json and bench/throughput.svg.
  */
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { ProviderName } from '@app/shared';
 import pg from 'pg';
 import { dialectOf } from '../test/support/upstream.js';
+import { plot } from './plot.js';
 
 const QUICK = process.argv.includes('--quick');
 const STREAMS = QUICK ? 50 : 200;
@@ -86,6 +88,13 @@ async function residentBytes({ child }: Service): Promise<number> {
   return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1_024;
 }
 
+/** What the process has computed so far. The kernel counts in hundredths of a second. */
+async function cpuMicroseconds({ child }: Service): Promise<number> {
+  const stat = await readFile(`/proc/${child.pid}/stat`, 'utf8');
+  const [user, system] = stat.slice(stat.lastIndexOf(')')).split(' ').slice(12, 14);
+  return (Number(user) + Number(system)) * 10_000;
+}
+
 function quantile(values: readonly number[], q: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
@@ -123,6 +132,7 @@ async function stream(open: (stream: number) => Promise<Response>) {
   );
   if (parts !== STREAMS * CHUNKS) throw new Error(`${parts} of ${STREAMS * CHUNKS} parts came`);
   return {
+    delays,
     p50: quantile(delays, 0.5),
     p99: quantile(delays, 0.99),
     firstP50: quantile(first, 0.5),
@@ -216,7 +226,9 @@ let peak = before;
 const watch = setInterval(async () => {
   peak = Math.max(peak, await residentBytes(service));
 }, 100);
+const cpuBefore = await cpuMicroseconds(service);
 const through = await stream(openThroughService);
+const cpuAfter = await cpuMicroseconds(service);
 clearInterval(watch);
 const direct = await stream(openDirectly);
 
@@ -234,15 +246,12 @@ await owner.connect();
 const { rows } = await owner.query('SHOW server_version');
 await owner.end();
 const results = {
-  machine: {
-    cpu: cpus()[0]?.model,
-    cores: cpus().length,
-    bun: Bun.version,
-    postgres: rows[0].server_version,
-  },
+  machine: `${cpus().length} cores (${cpus()[0]?.model.trim()}), Bun ${Bun.version}, PostgreSQL ${rows[0].server_version}`,
+  connections: WORKERS,
   streams: {
     count: STREAMS,
     chunks: CHUNKS,
+    paceMs: PACE_MS,
     throughService: {
       p50: round(through.p50),
       p99: round(through.p99),
@@ -256,6 +265,7 @@ const results = {
       firstP99: round(direct.firstP99),
     },
     addedP99Ms: round(through.p99 - direct.p99),
+    cpuMicrosecondsPerChunk: Math.round((cpuAfter - cpuBefore) / (STREAMS * CHUNKS)),
     mebibytesPerStream: round((peak - before) / STREAMS / 2 ** 20, 3),
   },
   chats: {
@@ -268,6 +278,13 @@ const results = {
 await Bun.write(
   new URL('../../../bench/results.json', import.meta.url).pathname,
   `${JSON.stringify(results, null, 2)}\n`,
+);
+await Bun.write(
+  new URL('../../../bench/throughput.svg', import.meta.url).pathname,
+  plot([
+    { name: 'through the service', delays: through.delays, colour: '#2563eb' },
+    { name: 'from the provider directly', delays: direct.delays, colour: '#9ca3af' },
+  ]),
 );
 say(JSON.stringify(results, null, 2));
 
