@@ -62,6 +62,27 @@ REVOKE EXECUTE ON FUNCTION private.add_up_usage FROM PUBLIC;
 CREATE TRIGGER add_up_usage AFTER INSERT ON public.usage_metrics
   REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION private.add_up_usage();
 
+-- Changes of projects are usage, in the transaction of the change, whoever makes it and however.
+CREATE FUNCTION private.record_project_usage() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+  who constant uuid := (SELECT auth.uid());
+BEGIN
+  IF who IS NOT NULL THEN
+    INSERT INTO public.usage_metrics (user_id, project_id, event_type)
+    VALUES (
+      who,
+      CASE WHEN TG_OP <> 'DELETE' THEN NEW.id END,
+      CASE TG_OP WHEN 'INSERT' THEN 'project.created' WHEN 'UPDATE' THEN 'project.updated' ELSE 'project.deleted' END
+    );
+  END IF;
+  RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION private.record_project_usage FROM PUBLIC;
+CREATE TRIGGER record_project_usage AFTER INSERT OR UPDATE OR DELETE ON public.projects
+  FOR EACH ROW EXECUTE FUNCTION private.record_project_usage();
+
 -- With the rights and policies of who asks. Counted apart: members times events would be counted by one join.
 CREATE VIEW public.project_analytics WITH (security_invoker = true) AS
 SELECT

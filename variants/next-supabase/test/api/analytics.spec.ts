@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { call, newUser, type TestUser } from '../support/api';
+import { call, newProject, newUser, type TestUser } from '../support/api';
 import { connectOwner } from '../support/database';
 
 let owner: pg.Pool;
@@ -87,6 +87,26 @@ describe('usage analytics', () => {
     const { status, body } = await usage(query);
     expect(status).toBe(400);
     expect(body.errors).toEqual([{ pointer, message: expect.any(String) }]);
+  });
+});
+
+describe('usage', () => {
+  it('is recorded with each change of a project, and not where the change fails', async () => {
+    const { token, ...rest } = await newUser();
+    const project = await newProject({ token, ...rest });
+    const path = `/api/v1/projects/${project.id}`;
+    await call('PATCH', path, { token, body: { name: 'x' }, headers: { 'if-match': '"1"' } });
+    await call('PATCH', path, { token, body: { name: 'y' }, headers: { 'if-match': '"1"' } });
+    await call('DELETE', path, { token, headers: { 'if-match': '"2"' } });
+    const today = new Date().toISOString().slice(0, 10);
+    const { body } = await usage(`startDate=${today}&endDate=${today}`, token);
+    expect(body.data).toEqual(
+      ['created', 'deleted', 'updated'].map((what) => ({
+        period: today,
+        eventType: `project.${what}`,
+        count: 1,
+      })),
+    );
   });
 });
 

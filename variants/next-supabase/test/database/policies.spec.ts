@@ -305,6 +305,13 @@ describe('the service', () => {
 });
 
 describe('the database', () => {
+  it('publishes projects and members, and nothing that is secret, to Realtime', async () => {
+    const { rows } = await migrator.query(
+      `SELECT tablename FROM pg_publication_tables WHERE pubname = 'supabase_realtime' ORDER BY tablename`,
+    );
+    expect(rows.map(({ tablename }) => tablename)).toEqual(['project_members', 'projects']);
+  });
+
   it('has row-level security, FORCE and policies on every table', async () => {
     const { rows } = await migrator.query(`
       SELECT c.relname AS name FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
