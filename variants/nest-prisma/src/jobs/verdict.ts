@@ -2,7 +2,7 @@ import { UnrecoverableError } from 'bullmq';
 import { DomainError } from '../common/errors/domain-error.js';
 import { postgresToDomainError } from '../common/errors/postgres-errors.js';
 import { PROBLEMS } from '../common/errors/problem-catalog.js';
-import { GoogleQuotaError, GoogleRequestError } from '../google/google.errors.js';
+import { GoogleNotConfiguredError, GoogleQuotaError, GoogleRequestError } from '../google/google.errors.js';
 
 /** While the database is away nothing is to be done, and nothing is the job's fault. */
 const OUTAGE_MS = 5_000;
@@ -29,7 +29,10 @@ export function judge(error: unknown): Verdict {
     return { kind: error instanceof UnrecoverableError ? 'failed' : 'again', failure: 'INTERNAL' };
   }
   if (known.code === 'DATABASE_UNAVAILABLE') return { kind: 'later', inMs: OUTAGE_MS };
-  // What a client would have to mend (ReconnectRequiredError, something that is deleted by now) no repetition mends.
-  const isFinal = known instanceof GoogleRequestError || (PROBLEMS[known.code]?.status ?? 500) < 500;
+  // What somebody would have to mend (ReconnectRequiredError, something that is deleted by now) no repetition mends.
+  const isFinal =
+    known instanceof GoogleRequestError ||
+    known instanceof GoogleNotConfiguredError ||
+    (PROBLEMS[known.code]?.status ?? 500) < 500;
   return { kind: isFinal ? 'failed' : 'again', failure: known.code };
 }

@@ -33,7 +33,7 @@ export async function reaches(client: Client, id: string, status: string) {
     const { body } = await client.get(`${SETUPS}/${id}`);
     expect(body).toMatchObject({ status });
     return body;
-  }, 40_000);
+  });
 }
 
 export const states = (setup: { steps: { step: string; state: string }[] }) =>

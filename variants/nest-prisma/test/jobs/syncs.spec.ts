@@ -13,6 +13,7 @@ const SYNCS = '/api/v1/syncs';
 
 let stored: TestDatabase;
 let google: FakeGoogle;
+let settings: Record<string, string>;
 let service: TestService;
 let owner: Client;
 let connectionId: string;
@@ -21,6 +22,7 @@ beforeEach(async () => {
   stored = await createDatabase();
   const started = await startGoogle();
   google = started.google;
+  settings = started.settings;
   google.tagManager.add('', 'accounts', { name: 'Agency' });
   google.tagManager.add('accounts/1', 'containers', { name: 'Bakery' });
   service = await startService(stored, { ...started.settings, REDIS_PREFIX: `test-${randomUUID()}` });
@@ -104,6 +106,24 @@ describe('a sync', () => {
     expect(letter).toMatchObject({ job: 'syncConnection', subjectId: connectionId, attempts: 1 });
     expect((await owner.post(`${DEAD_LETTERS}/${letter.id}/requeue`, undefined)).status).toBe(202);
     await eventually(async () => expect((await resources()).length).toBe(2));
+  });
+
+  it('leaves out Google Ads where the service may not call it', async () => {
+    const without = await startService(stored, {
+      ...settings,
+      REDIS_PREFIX: `test-${randomUUID()}`,
+      GOOGLE_ADS_DEVELOPER_TOKEN: '',
+    });
+    try {
+      const headers = { authorization: `Bearer ${owner.token}`, 'x-organization-id': owner.organizationId };
+      const { body } = await without.post(SYNCS, { connectionId }, headers);
+      expect((await ends(body.id, 'SUCCEEDED')).itemsSynced).toBe(1);
+      expect((await resources()).map(({ kind }: { kind: string }) => kind)).toEqual([
+        'TAG_MANAGER_CONTAINER',
+      ]);
+    } finally {
+      await without.stop();
+    }
   });
 
   it('is for members, and for those of the organization', async () => {

@@ -99,7 +99,7 @@ describe('a worker in a process of its own', () => {
       other.kill('SIGTERM');
       expect(await once(other, 'exit')).toEqual([0, null]);
     }
-  });
+  }, 120_000);
 });
 
 /** A way to Valkey that can be closed. */

@@ -65,7 +65,7 @@ export function observeRequests(logger: Logger): RequestHandler {
       const milliseconds = performance.now() - started;
       const status = response.statusCode;
       // Unknown paths share one label, or a scanner could fill the memory of Prometheus.
-      const route = (request.route as { path?: string } | undefined)?.path;
+      const route = routeOf(request);
       requestDuration.record(milliseconds / 1000, {
         'http.request.method': request.method,
         'http.response.status_code': status,
@@ -76,7 +76,7 @@ export function observeRequests(logger: Logger): RequestHandler {
         {
           requestId: request.id,
           method: request.method,
-          path: request.url.split('?', 1)[0],
+          path: request.originalUrl.split('?', 1)[0],
           route,
           status,
           durationMs: Math.round(milliseconds * 10) / 10,
@@ -87,11 +87,17 @@ export function observeRequests(logger: Logger): RequestHandler {
     const span = trace.getActiveSpan();
     if (span !== undefined) {
       response.once('finish', () => {
-        const route = (request.route as { path?: string } | undefined)?.path;
+        const route = routeOf(request);
         if (route !== undefined)
           span.setAttribute('http.route', route).updateName(`${request.method} ${route}`);
       });
     }
     next();
   };
+}
+
+/** As it is declared, with its parameters; what others declare (Bull Board) may have several for one. */
+function routeOf({ route }: Request): string | undefined {
+  const path = (route as { path?: unknown } | undefined)?.path;
+  return typeof path === 'string' ? path : undefined;
 }

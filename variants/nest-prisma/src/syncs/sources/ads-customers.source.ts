@@ -1,4 +1,6 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
+import { CONFIG } from '../../common/config/config.module.js';
+import type { Config } from '../../config/config.js';
 import { AdsService } from '../../google/ads/ads.service.js';
 import type { Found, SyncSource } from './sync-source.js';
 
@@ -7,10 +9,14 @@ import type { Found, SyncSource } from './sync-source.js';
 export class AdsCustomersSource implements SyncSource {
   readonly kind = 'ADS_CUSTOMER';
 
-  constructor(private readonly ads: AdsService) {}
+  constructor(
+    private readonly ads: AdsService,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
 
+  /** None where the service may not call Google Ads: then there is nothing to find, and nothing to fail. */
   async parents(): Promise<string[]> {
-    return ['customers'];
+    return this.config.GOOGLE_ADS_DEVELOPER_TOKEN === undefined ? [] : ['customers'];
   }
 
   async read(connectionId: string): Promise<Found[]> {
