@@ -41,7 +41,7 @@ export async function verifyAccessToken(
     const { success, data } = claims.safeParse(payload);
     return success ? { userId: data.sub, sessionId: data.session_id } : undefined;
   } catch (error) {
-    if (error instanceof errors.JWKSTimeout || !(error instanceof errors.JOSEError)) {
+    if (isUnreachable(error)) {
       throw new DomainError(
         'Supabase Auth cannot be reached. Try again.',
         'AUTH_UNAVAILABLE',
@@ -52,6 +52,15 @@ export async function verifyAccessToken(
     }
     return undefined;
   }
+}
+
+/** Whether the keys could not be had, which says nothing about the token. */
+function isUnreachable(error: unknown): boolean {
+  return (
+    !(error instanceof errors.JOSEError) ||
+    error instanceof errors.JWKSTimeout ||
+    error.code === errors.JOSEError.code // an answer other than 200, or one that is not JSON
+  );
 }
 
 /** Whether a token says that it is signed with the shared secret. */

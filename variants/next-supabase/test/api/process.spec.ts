@@ -1,4 +1,9 @@
 import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { decodeJwt, SignJWT } from 'jose';
 import { afterEach, describe, expect, it } from 'vitest';
 import { call, newUser } from '../support/api';
 import { type Service, startService } from '../support/service';
@@ -69,9 +74,37 @@ describe('a process of the service', () => {
     expect(read).toMatchObject({ status: 503, body: { code: 'AUTH_UNAVAILABLE' } });
   });
 
-  it('stops in order: readiness says so, requests under way are finished, exit code 0', async () => {
-    const service = await start({ SHUTDOWN_DRAIN_MS: '500' });
+  it('answers 503 where what stands for Supabase Auth is something else', async () => {
     const user = await newUser();
+    const other = createServer((_, response) => response.writeHead(502).end('<html>')).listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    const service = await start({ SUPABASE_URL: `http://127.0.0.1:${port}` });
+    const read = await call('GET', '/api/v1/projects', { token: user.token }, service.url);
+    other.close();
+    expect(read).toMatchObject({ status: 503, body: { code: 'AUTH_UNAVAILABLE' } });
+  });
+
+  it('takes tokens of the shared secret where it is set, and nowhere else', async () => {
+    const user = await newUser();
+    const secret = randomBytes(32).toString('hex');
+    const service = await start({ SUPABASE_JWT_SECRET: secret });
+    const sign = (key: string) =>
+      new SignJWT(decodeJwt(user.token))
+        .setProtectedHeader({ alg: 'HS256' })
+        .sign(new TextEncoder().encode(key));
+    const token = await sign(secret);
+    expect((await call('GET', '/api/v1/projects', { token }, service.url)).status).toBe(200);
+    expect((await call('GET', '/api/v1/projects', { token: user.token }, service.url)).status).toBe(200);
+    const forged = await sign(randomBytes(32).toString('hex'));
+    expect((await call('GET', '/api/v1/projects', { token: forged }, service.url)).status).toBe(401);
+    expect((await call('GET', '/api/v1/projects', { token })).status).toBe(401);
+  });
+
+  it('stops in order: readiness says so, requests under way are finished, exit code 0', async () => {
+    const user = await newUser();
+    const service = await start({ SHUTDOWN_DRAIN_MS: '3000' });
+    await call('GET', '/health/ready', {}, service.url);
     const stopped = service.stop();
     await expect
       .poll(async () => (await call('GET', '/health/ready', {}, service.url)).body, { interval: 10 })
