@@ -1,6 +1,6 @@
-/** Run by Next.js once, before the first request: the connection that every request needs is made ahead. */
+/** Run by Next.js once, before the first request: without Redis, that one would not be counted. */
 export async function register(): Promise<void> {
   if (process.env.NEXT_RUNTIME !== 'nodejs') return;
-  const { redis } = await import('@/lib/redis/redis');
-  redis();
+  const { connectRedis } = await import('@/lib/redis/redis');
+  await connectRedis();
 }
