@@ -14,7 +14,7 @@ export interface PoolSettings {
 
 /** The service's connections. All waiting is bounded: for a connection, a lock, a statement. */
 export function createPool(settings: PoolSettings, applicationName: string): pg.Pool {
-  return new pg.Pool({
+  const pool = new pg.Pool({
     Client: TracedClient,
     connectionString: settings.DATABASE_URL,
     max: settings.DATABASE_POOL_MAX,
@@ -25,6 +25,9 @@ export function createPool(settings: PoolSettings, applicationName: string): pg.
     application_name: applicationName,
     keepAlive: true,
   });
+  // A connection that is lost while it is in use fails its statement; without a listener it would end the process as well.
+  pool.on('connect', (client) => client.on('error', () => undefined));
+  return pool;
 }
 
 export function createDatabase(pool: pg.Pool) {

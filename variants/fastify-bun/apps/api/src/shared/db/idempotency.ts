@@ -2,9 +2,9 @@ import { and, eq, lt } from 'drizzle-orm';
 import { z } from 'zod';
 import { DomainError } from '../lib/errors/domain-error.js';
 import type { KeyedRequest, Outcome } from '../lib/idempotency/types.js';
-import type { Database } from './client.js';
+import type { Database, Transaction } from './client.js';
 import { idempotencyKeys } from './schema/index.js';
-import { type Transaction, transact } from './transaction.js';
+import { transact } from './transaction.js';
 
 /**
  * Runs an effect in a transaction, and no second time for the same key: what it returned is stored in the same transaction,

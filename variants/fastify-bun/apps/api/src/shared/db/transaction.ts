@@ -1,8 +1,6 @@
 import pRetry from 'p-retry';
 import { isRetryable, violatedConstraint } from '../lib/errors/sql-state.js';
-import type { Database } from './client.js';
-
-export type Transaction = Parameters<Parameters<Database['transaction']>[0]>[0];
+import type { Database, Transaction } from './client.js';
 
 const ATTEMPTS = 5;
 
