@@ -42,7 +42,7 @@ export class SetupRunner {
     const last = this.steps.findIndex((handler) => handler.step === step);
     for (const handler of this.steps.slice(0, last + 1)) {
       if (stateOf(setup, handler.step) === 'DONE') continue;
-      await this.mark({ setupId, attempt }, handler.step, 'RUNNING');
+      if (!(await this.mark({ setupId, attempt }, handler.step, 'RUNNING'))) return;
       const made = await handler.run(context(handler.step));
       if (!(await this.mark({ setupId, attempt }, handler.step, 'DONE', made))) return;
       this.logger.log({ setupId, step: handler.step }, 'step done');

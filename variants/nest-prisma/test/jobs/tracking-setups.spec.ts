@@ -306,7 +306,7 @@ describe('a job', () => {
     const data = { organizationId: owner.organizationId, setupId: id, attempt: 1, step: 'PUBLISH' };
     const job = await setupQueue(service).add('setUpStep', data);
     await eventually(async () => expect(await job.getState()).toBe('completed'));
-    expect(google.tagManager.all('versions')).toEqual([]);
+    expect([...google.tagManager.all('workspaces'), ...google.tagManager.all('versions')]).toEqual([]);
   });
 });
 
