@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import tempfile
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -92,7 +93,9 @@ class FastifyBun:
     def settings(self) -> Mapping[str, str]:
         return {
             **self.required,
-            "NODE_ENV": "production",
+            "NODE_ENV": "test",  # production wants a server for its mails
+            "SMTP_URL": "",
+            "MAIL_FOLDER": tempfile.mkdtemp(prefix="plinth-mails-"),
             "AUTH_REQUIRE_VERIFIED_EMAIL": "false",
             "LOGIN_ATTEMPTS_MAX": "1000",
             "OPENAI_BASE_URL": self.upstream.url,

@@ -153,6 +153,7 @@ describe('a bearer token', () => {
     ['an empty one', { authorization: 'Bearer ' }],
     ['another scheme', { authorization: 'Basic YWRhOnB3' }],
     ['an invented one', { authorization: `Bearer ${'a'.repeat(32)}.${'b'.repeat(43)}=` }],
+    // pragma: allowlist nextline secret
     ['one of three parts, unsigned', { authorization: 'Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.' }],
     ['an invented API key', { 'x-api-key': `key_${'a'.repeat(64)}` }],
     ['a short API key', { 'x-api-key': 'x' }],
