@@ -54,6 +54,10 @@ export function isOrganizationScope(scope: Scope): scope is OrganizationScope {
   return 'organizationId' in scope;
 }
 
+export function isIdentityScope(scope: Scope): scope is IdentityScope {
+  return 'firebaseUid' in scope;
+}
+
 export function isRedeliveryScope(scope: Scope): scope is RedeliveryScope {
   return 'purpose' in scope;
 }

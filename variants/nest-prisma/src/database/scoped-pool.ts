@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { currentScope, isOrganizationScope, scopeSettings, scopeStatement } from './scope.js';
+import { currentScope, isIdentityScope, scopeSettings, scopeStatement } from './scope.js';
 
 /**
  * The pool that Prisma's adapter takes its connections from: outside of a scope no statement runs, and inside of one each
@@ -68,7 +68,7 @@ function inOnePacket<Result>(client: pg.PoolClient, send: () => Result): Result 
 function openTransaction(): (string | pg.QueryConfig)[] {
   const scope = currentScope();
   // An address is nothing for the text of a statement, which traces have; ids are, and spare PostgreSQL a statement.
-  if (!isOrganizationScope(scope)) return ['BEGIN', { name: 'scope', ...scopeStatement(scope) }];
+  if (isIdentityScope(scope)) return ['BEGIN', { name: 'scope', ...scopeStatement(scope) }];
   const settings = Object.entries(scopeSettings(scope));
   return [
     `BEGIN; ${settings.map(([name, value]) => `SET LOCAL ${name} = ${pg.escapeLiteral(value)}`).join('; ')}`,
