@@ -39,6 +39,8 @@ export function settings(database: { readonly url: string }): Record<string, str
     LOG_LEVEL: 'silent',
     RATE_LIMIT_ENABLED: 'false',
     SHUTDOWN_DRAIN_MS: '0',
+    // A process that a test starts and waits for holds this one up.
+    MAX_EVENT_LOOP_DELAY_MS: '0',
     DATABASE_URL: database.url,
     REDIS_URL: process.env.REDIS_URL ?? '',
     PUBLIC_URL: 'http://localhost',
