@@ -171,3 +171,27 @@ async def test_with_the_queues_server_stopped_for_10_s_under_load_no_job_is_lost
         return own_rows.execute("SELECT count(*) FROM reminders").fetchone() == (len(answers),)
 
     await asyncio.to_thread(eventually, f"{len(answers)} reminders", reminded, 3 * PATIENCE)
+
+
+@pytest.mark.check(31)
+async def test_a_process_that_started_while_the_queues_server_was_away_does_its_jobs_once_it_is_there(
+    driver: TenantDriver,
+    own_database: dict[str, str],
+    own_rows: Database,
+    broker: Broker,
+    start_service: StartService,
+    client: Client,
+) -> None:
+    server = broker(REDIS_URL)
+    server.stop()
+    starting = asyncio.create_task(asyncio.to_thread(start_service, **own_database, **server.env))
+    await asyncio.sleep(15)
+    broker(REDIS_URL)
+    api = client(await starting)
+    resource = (await driver.create().send(api)).json()["id"]
+    assert (await driver.write_once(resource, **PAST).send(api)).status_code == 201
+
+    def reminded() -> bool:
+        return own_rows.execute("SELECT count(*) FROM reminders").fetchone() == (1,)
+
+    await asyncio.to_thread(eventually, "the reminder", reminded)

@@ -18,7 +18,6 @@ export class QueueModule {
             connection: new Redis(config.REDIS_URL, {
               maxRetriesPerRequest: null,
               enableOfflineQueue: false,
-              lazyConnect: true,
             }),
             prefix: config.QUEUE_PREFIX,
           }),
