@@ -171,7 +171,7 @@ def test_defaults_ask_nothing_and_store_what_the_variant_uses(
         ("nest-drizzle", {"queue": "none"}, "node", ["postgres", "nats"]),
         ("fastify-bun", {}, "bun", ["postgres", "valkey"]),
         ("nest-prisma", {}, "node", ["postgres", "valkey"]),
-        ("next-supabase", {}, "node", ["postgres", "postgrest", "valkey"]),
+        ("next-supabase", {}, "node", ["supabase", "valkey"]),
     ],
 )
 def test_runtime_and_servers_follow_from_the_answers(

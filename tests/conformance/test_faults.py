@@ -125,6 +125,7 @@ async def test_sigterm_waits_for_requests_that_wait_for_a_lock(
         waiting = "SELECT true FROM pg_locks WHERE NOT granted AND %s = ANY(pg_blocking_pids(pid))"
         held = [holder.info.backend_pid]
         await asyncio.to_thread(eventually, "they wait", lambda: other.execute(waiting, held).fetchone())
+    await asyncio.sleep(2)  # until the last of them has come, too
 
     service.process.send_signal(signal.SIGTERM)
     await asyncio.to_thread(eventually, "readiness is not 200", lambda: service.readiness() != 200)

@@ -98,7 +98,7 @@ async def test_without_a_tenant_no_table_shows_a_row_and_none_raises_an_error(
 ) -> None:
     await driver.exercise(api)
     tables = database.execute(
-        """SELECT format('%I', relname)
+        """SELECT quote_ident(relname)
              FROM pg_class c JOIN pg_attribute ON attrelid = c.oid AND attname = %s
             WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')""",
         [driver.security.column],
