@@ -45,7 +45,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
 def age(template: Path) -> None:
     """Makes a template older: lines that are gone since, a file that is gone since, one that has come since."""
     variant = template / "variants" / DEFAULT_VARIANT
-    etag = template / "template" / "nest" / "src" / "common" / "http" / "etag.ts"
+    etag = template / "template" / "shared" / "http" / "etag.ts"
     etag.write_text("// An older first line.\n" + etag.read_text())
     module = variant / "src" / "app.module.ts"
     module.write_text("// An older first line.\n" + module.read_text())

@@ -42,7 +42,7 @@ def compatible(driver: FastifyBun, url: str) -> Call:
     return driver.key(provider="openai-compatible", baseUrl=url)
 
 
-def tested(key: str) -> Call:
+def trial_of(key: str) -> Call:
     return Call("POST", f"/providers/{key}/test", {"model": "some-model"})
 
 
@@ -72,10 +72,10 @@ async def test_an_address_that_has_become_private_since_it_was_stored_is_not_cal
 ) -> None:
     trap = Upstream()
     key = (await compatible(driver, upstream.url).send(api)).json()["id"]
-    assert (await tested(key).send(api)).status_code == 200
+    assert (await trial_of(key).send(api)).status_code == 200
     for host in (trap.host, trap.host.replace("127.0.0.1", "localhost")):
         database.execute("UPDATE provider_keys SET base_url = %s WHERE id = %s", [f"http://{host}/v1", key])
-        problem(await tested(key).send(api), 422, "BASE_URL_NOT_ALLOWED")
+        problem(await trial_of(key).send(api), 422, "BASE_URL_NOT_ALLOWED")
     assert trap.requests == []
 
 
@@ -86,7 +86,7 @@ async def test_a_redirect_is_not_followed(driver: FastifyBun, api: httpx.AsyncCl
         key = (await call.send(api)).json()["id"]
         for status in (301, 302, 303, 307, 308):
             upstream.replies.append(Reply(status, {"location": f"{trap.url}/chat/completions"}))
-            assert problem(await tested(key).send(api))["status"] in (422, 502)
+            assert problem(await trial_of(key).send(api))["status"] in (422, 502)
     assert trap.requests == []
     assert len(upstream.requests) == 10
 
@@ -196,12 +196,12 @@ async def test_a_ciphertext_is_worth_nothing_in_another_row_or_for_another_user(
     (mine, my_secret), (second, _), (theirs, their_secret) = [
         await stored(driver, who, database) for who in (api, api, other)
     ]
-    assert (await tested(mine).send(api)).status_code == 200
+    assert (await trial_of(mine).send(api)).status_code == 200
     asked = len(upstream.requests)
 
     for key, secret, who in ((mine, their_secret, api), (theirs, my_secret, other), (second, my_secret, api)):
         put(database, key, secret)
-        problem(await tested(key).send(who), 409, "PROVIDER_KEY_UNREADABLE")
+        problem(await trial_of(key).send(who), 409, "PROVIDER_KEY_UNREADABLE")
     assert len(upstream.requests) == asked
 
 
@@ -222,12 +222,12 @@ async def test_a_ciphertext_that_was_changed_or_whose_tag_was_cut_does_not_decry
     }
     for what, parts in changed.items():
         put(database, key, ".".join(parts))
-        answer = await tested(key).send(api)
+        answer = await trial_of(key).send(api)
         assert answer.status_code == 409, f"{what}: {answer.text}"
         problem(answer, 409, "PROVIDER_KEY_UNREADABLE")
     assert upstream.requests == []
     put(database, key, secret)
-    assert (await tested(key).send(api)).status_code == 200
+    assert (await trial_of(key).send(api)).status_code == 200
 
 
 def flipped(text: str) -> str:
@@ -252,7 +252,7 @@ async def test_a_rotation_keeps_old_rows_readable_and_rewrites_each_with_the_new
     both = {**own_database, "ENCRYPTION_KEYS": f"{NEW_KEY},{ENCRYPTION_KEY}"}
     during = client(start_service(**both), account)
     for key in keys:
-        assert (await tested(key).send(during)).status_code == 200
+        assert (await trial_of(key).send(during)).status_code == 200
     for _ in range(2):  # the second time there is nothing left to do
         command = ["bun", "apps/api/dist/rotate.cli.js"]
         result = subprocess.run(command, cwd=folder, env=environment(both), capture_output=True, text=True, check=False)
@@ -261,7 +261,7 @@ async def test_a_rotation_keeps_old_rows_readable_and_rewrites_each_with_the_new
 
     after = client(start_service(**{**own_database, "ENCRYPTION_KEYS": NEW_KEY}), account)
     for key in keys:
-        assert (await tested(key).send(after)).status_code == 200
+        assert (await trial_of(key).send(after)).status_code == 200
 
 
 @pytest.mark.check(36)
@@ -292,7 +292,7 @@ async def test_a_key_is_in_no_answer_no_line_of_the_log_and_no_row(
     for status in (401, 400, 429, 500, 307):  # the provider repeats the key in what it says
         upstream.replies.extend([Reply(status)] * 3)
         answers += [(await driver.ask(chats[0], stream=stream).send(api)).text for stream in (True, False)]
-        answers.append((await tested(key).send(api)).text)
+        answers.append((await trial_of(key).send(api)).text)
         upstream.replies.clear()
 
     assert canary in {seen.key for seen in upstream.requests}, "the provider never got it"
