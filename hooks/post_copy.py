@@ -36,7 +36,8 @@ def main(argv: list[str]) -> int:
             file=sys.stderr,
         )
         return 2
-    problem = node_problem(service)
+    program = runtime(service)
+    problem = runtime_problem(service, program)
     if arguments.path:
         os.environ["PATH"] = os.pathsep.join([arguments.path, os.environ.get("PATH", os.defpath)])
     try:
@@ -45,7 +46,8 @@ def main(argv: list[str]) -> int:
         install(service)
     except KeyboardInterrupt:
         say("\nInterrupted. The service is complete; what is still missing is done by the commands below.")
-    say_next(service, problem, arguments.path)
+    given = arguments.path if shutil.which(program, path=arguments.path) else ""
+    say_next(service, problem, given)
     return 0
 
 
@@ -107,7 +109,7 @@ def install(service: Path) -> None:
 
 
 def say_next(service: Path, problem: str, path: str) -> None:
-    """The next commands; first how to get the right Node, where the user's own will not do."""
+    """The next commands; first how to get the right Node or Bun, where the user's own will not do."""
     tool = manager(service)
     start = f"{tool} run dev" if (service / "node_modules").exists() else f"{tool} install && {tool} run dev"
     lines = [f"cd {shlex.quote(str(service))}", start]
@@ -118,22 +120,27 @@ def say_next(service: Path, problem: str, path: str) -> None:
     print("\nNext:\n\n" + "\n".join(f"    {line}" for line in lines) + "\n", flush=True)
 
 
-def node_problem(service: Path) -> str:
-    """What is wrong with the Node on PATH, or nothing."""
-    if runtime(service) != "node":
-        return ""
-    result = run(service, "node", "--version")
+def runtime_problem(service: Path, program: str) -> str:
+    """What is wrong with the Node or Bun on PATH, or nothing."""
+    least = wanted(service, program)
+    result = run(service, program, "--version")
     found = result.stdout.strip() if result is not None else ""
-    match = re.match(r"v(\d+)\.(\d+)", found)
-    least = re.search(r"(\d+)(?:\.(\d+))?", wanted(service))
-    if match and least and (int(match[1]), int(match[2])) >= (int(least[1]), int(least[2] or 0)):
+    if version(found) and version(found) >= version(least):
         return ""
-    return f"node: the service needs Node {wanted(service)}, and the one on PATH is {found or 'missing'}."
+    how = f" Get it by `npm install --global bun@{least.strip('>=')}`." if program == "bun" else ""
+    needs = f"the service needs {program.capitalize()} {least}"
+    return f"{program}: {needs}, and the one on PATH is {found or 'missing'}.{how}"
 
 
-def wanted(service: Path) -> str:
+def wanted(service: Path, program: str) -> str:
     engines = json.loads((service / "package.json").read_text(encoding="utf-8")).get("engines", {})
-    return str(engines.get("node", ">=24"))
+    return str(engines.get(program, ">=0"))
+
+
+def version(text: str) -> tuple[int, ...]:
+    """The numbers of a version, such as v24.9.0 or >=1.4; none if it has none."""
+    match = re.search(r"\d+(\.\d+)*", text)
+    return tuple(int(part) for part in match[0].split(".")) if match else ()
 
 
 def manager(service: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import pty
 import re
@@ -15,13 +14,13 @@ import struct
 import subprocess
 import termios
 import time
-import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
@@ -34,6 +33,9 @@ OFFLINE = {
     "npm_config_fetch_retry_mintimeout": "1",
     "npm_config_fetch_retry_maxtimeout": "1",
 }
+
+# What whoever tries a service asks for first, one for each runtime: a path, and the status that answers it.
+TRIED = {"nest-typeorm": ("/events", 200), "fastify-bun": ("/chats", 401)}
 
 
 def make(*arguments: str, folder: Path = ROOT, env: Mapping[str, str] = {}) -> subprocess.CompletedProcess[str]:
@@ -216,6 +218,28 @@ def test_new_without_a_destination_goes_beside_the_checkout(checkout: Path) -> N
     assert "beside-it is not empty, and nothing was changed" in again.stderr
 
 
+@pytest.mark.parametrize("variant", [name for name in TRIED if name in VARIANTS and name.endswith("-bun")])
+def test_new_says_how_to_get_bun_where_it_cannot_be_had(checkout: Path, tmp_path: Path, variant: str) -> None:
+    toolchain = checkout / ".toolchain"
+    shared = toolchain.readlink()
+    toolchain.unlink()  # as in a checkout that is new
+    try:
+        path = os.pathsep.join(["/usr/local/bin", "/usr/bin", "/bin"])
+        result = make(
+            "new", f"DEST={tmp_path}/desk", f"VARIANT={variant}", folder=checkout, env={**OFFLINE, "PATH": path}
+        )
+    finally:
+        shutil.rmtree(toolchain)
+        toolchain.symlink_to(shared)
+    assert result.returncode == 0, result.stderr
+    assert "could not be installed from npm" in result.stdout
+    assert (
+        "bun: the service needs Bun >=1.4.5, and the one on PATH is missing. Get it by `npm install --global bun@"
+        in (result.stdout)
+    )
+    assert result.stdout.endswith(f"    cd {tmp_path}/desk\n    bun install && bun run dev\n\n")
+
+
 def test_new_fills_a_folder_that_holds_nothing_but_a_repository(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "--quiet", "--initial-branch=trunk"], cwd=tmp_path, check=True)
     result = make("new", f"DEST={tmp_path}", env=OFFLINE)
@@ -359,15 +383,18 @@ def test_render_refuses_a_variant_that_is_not_there() -> None:
     assert result.stderr.startswith("error: There is no variant 'rails'; there are: ")
 
 
-def test_try_shows_the_service_live_and_ctrl_c_ends_all_of_it(checkout: Path, terminal: Open) -> None:
+@pytest.mark.parametrize("variant", [name for name in TRIED if name in VARIANTS])
+def test_try_shows_the_service_live_and_ctrl_c_ends_all_of_it(checkout: Path, terminal: Open, variant: str) -> None:
     marker = f"{uuid.uuid4()}"
-    screen = terminal("make", "try", f"VARIANT={DEFAULT_VARIANT}", folder=checkout, env={"PLINTH_TEST": marker})
+    screen = terminal("make", "try", f"VARIANT={variant}", folder=checkout, env={"PLINTH_TEST": marker})
     screen.wait_for("Ctrl-C stops everything.")
     match = re.search(r"Service +(http://\S+)", screen.text)
     assert match
     assert "curl " in screen.text
-    with urllib.request.urlopen(f"{match[1]}/events", timeout=10) as response:  # noqa: S310 - its own service
-        assert json.load(response)["data"]
+    path, status = TRIED[variant]
+    answer = httpx.get(f"{match[1]}{path}", timeout=10)
+    assert answer.status_code == status
+    assert answer.json()["data" if status == httpx.codes.OK else "code"]
     assert any("postgres" in line for line in processes_with(marker))
     screen.type("\x03")
     screen.end()

@@ -14,19 +14,32 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Rendered
-from tools import DEFAULT_VARIANT, ROOT
-from tools.install import install
+from tools import DEFAULT_VARIANT, ROOT, VARIANTS
+from tools.install import install, manager
 
 HOOK = ROOT / "hooks" / "post_copy.py"
 Hook = Callable[..., subprocess.CompletedProcess[str]]
+ON_BUN = [name for name in VARIANTS if (ROOT / "variants" / name / "bun.lock.jinja").exists()]
+
+
+@pytest.fixture(params=[DEFAULT_VARIANT, *ON_BUN])
+def fresh(request: pytest.FixtureRequest, rendered: Rendered, tmp_path: Path) -> Path:
+    """A service as Copier leaves it, in a folder with a space and a letter that is not ASCII."""
+    folder = tmp_path / "my services" / "Köln"
+    shutil.copytree(rendered(request.param), folder)
+    return folder
 
 
 @pytest.fixture
-def fresh(rendered: Rendered, tmp_path: Path) -> Path:
-    """A service as Copier leaves it, in a folder with a space and a letter that is not ASCII."""
-    folder = tmp_path / "my services" / "Köln"
-    shutil.copytree(rendered(DEFAULT_VARIANT), folder)
-    return folder
+def tool(fresh: Path) -> str:
+    """What installs its packages: npm or Bun."""
+    return manager(fresh)
+
+
+@pytest.fixture
+def runtime(tool: str) -> str:
+    """What runs it: Node or Bun."""
+    return "bun" if tool == "bun" else "node"
 
 
 @pytest.fixture
@@ -62,7 +75,7 @@ def only(folder: Path, *programs: str) -> Path:
     """A folder that holds the named programs and a shell to run them."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for name in ("sh", *programs):
+    for name in dict.fromkeys(["sh", *programs]):
         found = shutil.which(name)
         assert found, name
         (folder / name).symlink_to(found)
@@ -76,21 +89,21 @@ def git(folder: Path, *arguments: str) -> str:
     ).stdout.strip()
 
 
-def test_everything_is_prepared_where_nothing_is_missing(fresh: Path, hook: Hook) -> None:
-    result = hook(fresh, "git", "node", "npm", network=True)
+def test_everything_is_prepared_where_nothing_is_missing(fresh: Path, hook: Hook, runtime: str, tool: str) -> None:
+    result = hook(fresh, "git", runtime, tool, network=True)
     assert result.returncode == 0, result.stderr
     assert (fresh / "node_modules" / "typescript").is_dir(), result.stdout
     assert re.findall(r"(?m)^(\S+): (.*)$", result.stdout) == [
         (".env", "written, with fresh secrets."),
         ("git", "a repository with a first commit."),
-        ("packages", "npm installs them ..."),
+        ("packages", f"{tool} installs them ..."),
         ("packages", "installed."),
     ]
-    assert result.stdout.endswith(f"\nNext:\n\n    cd '{fresh}'\n    npm run dev\n\n")
+    assert result.stdout.endswith(f"\nNext:\n\n    cd '{fresh}'\n    {tool} run dev\n\n")
 
 
-def test_env_holds_fresh_secrets_for_this_user_alone(fresh: Path, hook: Hook) -> None:
-    hook(fresh, "git", "node")
+def test_env_holds_fresh_secrets_for_this_user_alone(fresh: Path, hook: Hook, runtime: str) -> None:
+    hook(fresh, "git", runtime)
     text = (fresh / ".env").read_text()
     secrets = re.findall(r"(?m)^\w+=(dev_[0-9a-f]{64})$", text)
     assert secrets
@@ -99,52 +112,53 @@ def test_env_holds_fresh_secrets_for_this_user_alone(fresh: Path, hook: Hook) ->
     assert stat.S_IMODE((fresh / ".env").stat().st_mode) == 0o600
 
 
-def test_the_first_commit_holds_all_but_secrets_and_packages(fresh: Path, hook: Hook) -> None:
+def test_the_first_commit_holds_all_but_secrets_and_packages(fresh: Path, hook: Hook, runtime: str) -> None:
     install(fresh)
-    hook(fresh, "git", "node")
+    hook(fresh, "git", runtime)
     assert git(fresh, "status", "--porcelain") == ""
     assert git(fresh, "rev-list", "--count", "HEAD") == "1"
     assert git(fresh, "branch", "--show-current") == "main"
     tracked = git(fresh, "-c", "core.quotePath=false", "ls-files").splitlines()
-    assert {"package.json", "package-lock.json", ".env.example", ".copier-answers.yml"} <= set(tracked)
-    assert [name for name in tracked if name == ".env" or name.startswith(("node_modules/", ".data/"))] == []
+    lock = "bun.lock" if runtime == "bun" else "package-lock.json"
+    assert {"package.json", lock, ".env.example", ".copier-answers.yml"} <= set(tracked)
+    assert [name for name in tracked if name == ".env" or "node_modules/" in name or name.startswith(".data/")] == []
 
 
-def test_running_it_twice_changes_nothing(fresh: Path, hook: Hook) -> None:
+def test_running_it_twice_changes_nothing(fresh: Path, hook: Hook, runtime: str, tool: str) -> None:
     install(fresh)
-    hook(fresh, "git", "node", "npm")
+    hook(fresh, "git", runtime, tool)
     before = (
         git(fresh, "rev-parse", "HEAD"),
         (fresh / ".env").read_text(),
         (fresh / "node_modules").stat().st_mtime_ns,
     )
-    result = hook(fresh, "git", "node", "npm")
+    result = hook(fresh, "git", runtime, tool)
     after = (git(fresh, "rev-parse", "HEAD"), (fresh / ".env").read_text(), (fresh / "node_modules").stat().st_mtime_ns)
     assert result.returncode == 0
     assert before == after
     assert result.stdout.count("as it is") + result.stdout.count("as they are") == 3
 
 
-def test_an_env_that_is_there_is_kept(fresh: Path, hook: Hook) -> None:
+def test_an_env_that_is_there_is_kept(fresh: Path, hook: Hook, runtime: str) -> None:
     (fresh / ".env").write_text("PORT=4000\n")
-    hook(fresh, "git", "node")
+    hook(fresh, "git", runtime)
     assert (fresh / ".env").read_text() == "PORT=4000\n"
 
 
-def test_without_a_network_all_but_the_packages_is_done(fresh: Path, hook: Hook) -> None:
-    result = hook(fresh, "git", "node", "npm")
+def test_without_a_network_all_but_the_packages_is_done(fresh: Path, hook: Hook, runtime: str, tool: str) -> None:
+    result = hook(fresh, "git", runtime, tool)
     assert result.returncode == 0
-    assert "packages: left out (npm error" in result.stdout
-    assert f"Later: cd '{fresh}' && npm install" in result.stdout
-    assert result.stdout.endswith(f"    cd '{fresh}'\n    npm install && npm run dev\n\n")
+    assert re.search(rf"packages: left out \({'npm ' if tool == 'npm' else ''}error.+\)\. Later: ", result.stdout)
+    assert f"Later: cd '{fresh}' && {tool} install" in result.stdout
+    assert result.stdout.endswith(f"    cd '{fresh}'\n    {tool} install && {tool} run dev\n\n")
     assert not (fresh / "node_modules").exists()
     assert git(fresh, "rev-list", "--count", "HEAD") == "1"
     assert (fresh / ".env").exists()
 
 
-def test_without_git_the_command_for_later_is_given(fresh: Path, hook: Hook) -> None:
+def test_without_git_the_command_for_later_is_given(fresh: Path, hook: Hook, runtime: str, tool: str) -> None:
     install(fresh)
-    result = hook(fresh, "node", "npm")
+    result = hook(fresh, runtime, tool)
     assert result.returncode == 0
     by_hand = f"cd '{fresh}' && git init -b main && git add -A && git commit -m 'Start from Plinth'"
     assert f"git: left out (git is not installed). Later: {by_hand}" in result.stdout
@@ -152,43 +166,49 @@ def test_without_git_the_command_for_later_is_given(fresh: Path, hook: Hook) -> 
     assert not (fresh / ".git").exists()
 
 
-def test_without_npm_the_command_for_later_is_given(fresh: Path, hook: Hook) -> None:
+def test_without_its_installer_the_command_for_later_is_given(fresh: Path, hook: Hook, tool: str) -> None:
     result = hook(fresh, "git", "node")
     assert result.returncode == 0
-    assert f"packages: left out (npm is not installed). Later: cd '{fresh}' && npm install" in result.stdout
+    assert f"packages: left out ({tool} is not installed). Later: cd '{fresh}' && {tool} install" in result.stdout
 
 
-def test_without_node_it_says_which_one_is_needed(fresh: Path, hook: Hook) -> None:
+def test_without_its_runtime_it_says_which_one_is_needed(fresh: Path, hook: Hook, runtime: str, tool: str) -> None:
     result = hook(fresh, "git")
     assert result.returncode == 0
-    assert ".env: left out (node is not installed" in result.stdout
-    assert "The first `npm run dev` writes it." in result.stdout
-    assert "node: the service needs Node >=24" in result.stdout
-    assert "the one on PATH is missing" in result.stdout
+    assert f".env: left out ({runtime} is not installed" in result.stdout
+    assert f"The first `{tool} run dev` writes it." in result.stdout
+    assert f"{runtime}: the service needs {runtime.capitalize()} >=" in result.stdout
+    assert "the one on PATH is missing." in result.stdout
+    assert ("npm install --global bun@" in result.stdout) == (runtime == "bun")
     assert not (fresh / ".env").exists()
     assert git(fresh, "rev-list", "--count", "HEAD") == "1"
 
 
-def test_an_old_node_is_named_with_the_version_that_is_needed(fresh: Path, hook: Hook, tmp_path: Path) -> None:
-    old = tmp_path / "old" / "node"
+def test_an_old_runtime_is_named_with_the_version_that_is_needed(
+    fresh: Path, hook: Hook, tmp_path: Path, runtime: str
+) -> None:
+    old = tmp_path / "old" / runtime
     old.parent.mkdir()
-    old.write_text("#!/bin/sh\necho v20.11.1\n")
+    old.write_text("#!/bin/sh\necho " + {"node": "v20.11.1", "bun": "1.4.4"}[runtime] + "\n")
     old.chmod(0o755)
     path = f"{old.parent}{os.pathsep}{only(tmp_path / 'others', 'git')}"
     result = hook(fresh, PATH=path)
     assert result.returncode == 0
-    assert re.search(r"(?m)^node: the service needs Node >=24\S*, and the one on PATH is v20\.11\.1\.$", result.stdout)
+    needed = {"node": r"Node >=24\S*, and the one on PATH is v20\.11\.1\.$", "bun": r"Bun >=1\.4\.5, .* is 1\.4\.4\. "}
+    assert re.search(f"(?m)^{runtime}: the service needs {needed[runtime]}", result.stdout)
     assert ".env: left out" in result.stdout
     assert not (fresh / ".env").exists()
 
 
-def test_a_newer_node_can_be_given_and_the_next_commands_use_it(fresh: Path, hook: Hook, tmp_path: Path) -> None:
+def test_a_newer_runtime_can_be_given_and_the_next_commands_use_it(
+    fresh: Path, hook: Hook, tmp_path: Path, runtime: str, tool: str
+) -> None:
     install(fresh)
-    given = only(tmp_path / "given node", "node", "npm")
+    given = only(tmp_path / "given programs", runtime, tool)
     result = hook(fresh, "git", arguments=("--path", str(given)))
     assert result.returncode == 0
     assert (fresh / ".env").exists()
-    assert f"    export PATH='{given}':\"$PATH\"\n    cd '{fresh}'\n    npm run dev\n" in result.stdout
+    assert f"    export PATH='{given}':\"$PATH\"\n    cd '{fresh}'\n    {tool} run dev\n" in result.stdout
 
 
 def test_a_repository_around_the_service_is_left_alone(fresh: Path, hook: Hook) -> None:

@@ -16,7 +16,7 @@ from allpairspy import AllPairs
 from tests.conftest import Rendered, run
 from tools import DEFAULT_VARIANT, QUESTIONS, ROOT, VARIANTS
 from tools.check import leftovers
-from tools.install import install
+from tools.install import install, manager
 
 DIFFICULT = {
     "project_name": "O'Neill & Söhne",
@@ -36,10 +36,16 @@ OPTIONAL: dict[str, Callable[[dict[str, object]], bool]] = {
 
 
 # What nothing says any more where an option leaves it out; the launcher alone knows every server of the family.
-TRACES = {
-    ("nest-drizzle", "messaging", "none"): r"nats|jetstream",
-    ("nest-drizzle", "queue", "none"): r"bullmq|valkey|redis|msgpackr|start:worker|worker_in_api|worker\.ts|reminder",
-}
+TRACES = [
+    ("nest-drizzle", "messaging", "none", r"nats|jetstream"),
+    ("nest-drizzle", "queue", "none", r"bullmq|valkey|redis|msgpackr|start:worker|worker_in_api|worker\.ts|reminder"),
+    (
+        "fastify-bun",
+        "ai_providers",
+        ["openai-compatible"],
+        r"anthropic|google|gemini|@ai-sdk/openai\b(?!-)|OPENAI_BASE_URL",
+    ),
+]
 
 
 def options(variant: str) -> dict[str, list[object]]:
@@ -160,23 +166,27 @@ def test_answers_arrive_as_they_were_given(combination: tuple[Path, dict[str, ob
     assert package["name"] == stored["project_slug"]
     assert (package["description"], package["author"]) == (stored["description"], stored["author"])
     assert package["license"] == stored["license"]
-    lock = json.loads((service / "package-lock.json").read_text())
-    assert (lock["name"], lock["packages"][""]["license"]) == (stored["project_slug"], stored["license"])
+    if manager(service) == "bun":
+        assert f'"name": "{stored["project_slug"]}"' in (service / "bun.lock").read_text()
+    else:
+        lock = json.loads((service / "package-lock.json").read_text())
+        assert (lock["name"], lock["packages"][""]["license"]) == (stored["project_slug"], stored["license"])
     assert f"PORT={stored['port']}" in (service / ".env.example").read_text().splitlines()
 
 
 @pytest.mark.parametrize(
     ("variant", "name", "value", "trace"),
-    [(*choice, trace) for choice, trace in TRACES.items() if choice[0] in VARIANTS],
+    [trace for trace in TRACES if trace[0] in VARIANTS],
+    ids=[f"{variant}-{name}" for variant, name, *_ in TRACES if variant in VARIANTS],
 )
 def test_what_is_not_chosen_leaves_no_trace(
-    variant: str, name: str, value: str, trace: str, rendered: Rendered
+    variant: str, name: str, value: object, trace: str, rendered: Rendered
 ) -> None:
     expression = re.compile(trace, re.IGNORECASE)
     assert any(expression.search(path.read_text()) for path in files(rendered(variant)))
     service = rendered(variant, **{name: value, "kubernetes": True})
-    # A lockfile names what packages could work with, too; `npm ci` compares it with package.json.
-    others = {service / "package-lock.json", service / "scripts" / "services.mjs"}
+    # A lockfile names what packages could work with, too; its installer compares it with package.json.
+    others = {service / "package-lock.json", service / "bun.lock", service / "scripts" / "services.mjs"}
     others |= set((service / "scripts" / "services").iterdir())
     found = {path: match[0] for path in files(service) if (match := expression.search(path.read_text()))}
     assert {str(path.relative_to(service)): text for path, text in found.items() if path not in others} == {}
@@ -208,20 +218,22 @@ def test_rendering_twice_gives_the_same(variant: str, rendered: Rendered) -> Non
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_pinned_node_is_new_enough_for_the_service(
-    variant: str, rendered: Rendered, toolchain_env: dict[str, str]
-) -> None:
+def test_the_pinned_runtime_is_new_enough_for_the_service(variant: str, rendered: Rendered) -> None:
     service = rendered(variant)
-    found = run(service, "node", "--version").stdout.strip().removeprefix("v")
-    least = json.loads((service / "package.json").read_text())["engines"]["node"].removeprefix(">=")
+    package = json.loads((service / "package.json").read_text())
+    runtime = "bun" if manager(service) == "bun" else "node"
+    found = run(service, runtime, "--version").stdout.strip().removeprefix("v")
+    least = package["engines"][runtime].removeprefix(">=")
     assert [int(part) for part in found.split(".")] >= [int(part) for part in least.split(".")]
-    assert found.startswith(f"{(service / '.nvmrc').read_text().strip().removeprefix('v')}")
-    assert toolchain_env["PATH"]
+    if runtime == "bun":
+        assert package["packageManager"] == f"bun@{found}"
+    else:
+        assert found.startswith((service / ".nvmrc").read_text().strip().removeprefix("v"))
 
 
 @pytest.mark.parametrize(("variant", "answers"), list(covering()), ids=name_of)
 def test_the_service_typechecks_and_lints(variant: str, answers: dict[str, object], rendered: Rendered) -> None:
     service = rendered(variant, **answers)
     install(service)
-    run(service, "npm", "run", "--silent", "typecheck")
-    run(service, "npm", "run", "--silent", "lint")
+    for name in ("typecheck", "lint"):
+        run(service, manager(service), "run", "--silent", name)

@@ -10,6 +10,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -135,19 +136,21 @@ def normal(name: str) -> str:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_variants_packages_are_pinned_to_the_version(variant: str, rendered: Rendered) -> None:
     service = rendered(variant)
-    for manifest in [service / "package.json", *service.glob("packages/*/package.json")]:
+    for manifest in manifests(service):
         package = json.loads(manifest.read_text())
         pins = package.get("dependencies", {}) | package.get("devDependencies", {})
-        assert {name: pin for name, pin in pins.items() if not re.fullmatch(r"\d+\.\d+\.\d+(-[\w.]+)?", pin)} == {}
+        unpinned = {name: pin for name, pin in pins.items() if not re.fullmatch(r"\d+\.\d+\.\d+(-[\w.]+)?", pin)}
+        assert {name: pin for name, pin in unpinned.items() if pin != "workspace:*"} == {}
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_lockfile_has_the_builds_of_every_platform(variant: str, rendered: Rendered) -> None:
     service = rendered(variant)
-    lock = json.loads((service / "package-lock.json").read_text())["packages"]
-    for path in ("", *(path for path in lock if path.startswith("packages/") and "node_modules" not in path)):
-        package = json.loads((service / path / "package.json").read_text())
-        assert lock[path].get("dependencies", {}) == package.get("dependencies", {})
+    lock = locked(service)
+    for manifest in manifests(service):
+        path = manifest.parent.relative_to(service).as_posix()
+        package = json.loads(manifest.read_text())
+        assert lock["" if path == "." else path].get("dependencies", {}) == package.get("dependencies", {})
     for package, builds in {
         "@biomejs/cli": ["darwin-arm64", "darwin-x64", "linux-arm64", "linux-x64", "win32-arm64", "win32-x64"],
         "@embedded-postgres/": ["darwin-arm64", "darwin-x64", "linux-arm64", "linux-x64", "windows-x64"],
@@ -159,7 +162,7 @@ def test_a_lockfile_has_the_builds_of_every_platform(variant: str, rendered: Ren
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_lockfile_has_everything_that_its_packages_ask_for(variant: str, rendered: Rendered) -> None:
     # `npm ci` refuses one without the optional builds of another platform, wherever a registry has them.
-    lock = json.loads((rendered(variant) / "package-lock.json").read_text())["packages"]
+    lock = locked(rendered(variant))
     missing = [
         f"{path} needs {name}"
         for path, package in lock.items()
@@ -167,6 +170,26 @@ def test_a_lockfile_has_everything_that_its_packages_ask_for(variant: str, rende
         if not any(f"{folder}node_modules/{name}" in lock for folder in enclosing(path))
     ]
     assert missing == []
+
+
+def manifests(service: Path) -> list[Path]:
+    """The package.json of a service and those of its workspaces."""
+    package = json.loads((service / "package.json").read_text())
+    return [service / "package.json", *(service / path / "package.json" for path in package.get("workspaces", []))]
+
+
+def locked(service: Path) -> dict[str, dict[str, Any]]:
+    """What a lockfile says of each package, by its path below the service; of a workspace, by the workspace's."""
+    if manager(service) == "npm":
+        packages: dict[str, dict[str, Any]] = json.loads((service / "package-lock.json").read_text())["packages"]
+        return packages
+    lock = json.loads(re.sub(r",(?=\s*[}\]])", "", (service / "bun.lock").read_text()))
+    found: dict[str, dict[str, Any]] = dict(lock["workspaces"])
+    for name, (_, *rest) in lock["packages"].items():
+        # A package that another one has for itself is PARENT/NAME there; a scope is half of a name.
+        path = "/".join(f"node_modules/{part}" for part in re.findall(r"@[^/]+/[^/]+|[^/]+", name))
+        found[path] = {**rest[1], "integrity": rest[2]} if rest else {}
+    return found
 
 
 def enclosing(path: str) -> Iterator[str]:

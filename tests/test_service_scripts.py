@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Rendered, run
-from tools.install import install
+from tools.install import install, manager
 
 
 @dataclass(frozen=True)
@@ -21,19 +21,22 @@ class Layout:
 
     source: str
     compiled: str
-    migration: str
-    """A name as its migrations have them."""
+    migration: tuple[str, ...]
+    """What `db:generate` is given: a name as its migrations have them."""
     schema: tuple[str, str, str]
     """A file of the schema, a line of it, and a column of the name `hall` to put behind, which no migration knows."""
     usages: Mapping[tuple[str, ...], str]
     """Commands of its own with bad arguments, and what they say."""
+    entry: str = "main.js"
+    document: str = "dist/openapi.cli.js"
+    """The program behind `openapi`."""
 
 
 LAYOUTS = {
     "nest-typeorm": Layout(
         source="src",
         compiled="dist",
-        migration="AddHall",
+        migration=("AddHall",),
         schema=(
             "src/events/event.entity.ts",
             "  @Column('text')\n  venue!: string;\n",
@@ -51,7 +54,7 @@ LAYOUTS = {
     "nest-drizzle": Layout(
         source="packages/api/src",
         compiled="packages/api/dist",
-        migration="add_hall",
+        migration=("add_hall",),
         schema=(
             "packages/database/src/schema/work.ts",
             "    description: text('description').notNull().default(''),\n",
@@ -65,6 +68,26 @@ LAYOUTS = {
             ("packages/database/dist/cli.js", "seed", "--seed"): "usage: ",
             ("packages/database/dist/cli.js", "migrate", "--force"): "usage: ",
         },
+        document="packages/api/dist/openapi.cli.js",
+    ),
+    "fastify-bun": Layout(
+        source="apps/api/src",
+        compiled="apps/api/dist",
+        migration=("--name", "add_hall"),
+        schema=(
+            "apps/api/src/shared/db/schema/chat.ts",
+            "    title: text('title').notNull(),\n",
+            "    hall: text('hall'),\n",
+        ),
+        usages={
+            ("apps/api/dist/cli.js",): "usage: ",
+            ("apps/api/dist/cli.js", "drop"): "usage: ",
+            ("apps/api/dist/cli.js", "seed", "--seed"): "usage: ",
+            ("apps/api/dist/cli.js", "migrate", "--force"): "usage: ",
+            ("apps/api/dist/rotate.cli.js", "--force"): "usage: ",
+        },
+        entry="index.js",
+        document="apps/api/src/openapi.cli.ts",
     ),
 }
 
@@ -84,7 +107,9 @@ def variant_of(service: Path) -> str:
 
 
 def script(service: Path, name: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    return run(service, "npm", "run", "--silent", name, *(["--", *arguments] if arguments else []), check=check)
+    program = manager(service)
+    dashes = ["--"] if program == "npm" and arguments else []
+    return run(service, program, "run", "--silent", name, *dashes, *arguments, check=check)
 
 
 def layout(service: Path) -> Layout:
@@ -120,9 +145,11 @@ def test_every_script_of_the_contract_is_there(service: Path) -> None:
 
 
 def test_format_leaves_a_fresh_service_as_it_is(copy: Path) -> None:
-    before = {path: path.read_bytes() for path in (copy / "src").rglob("*.ts")}
+    source = copy / layout(copy).source
+    before = {path: path.read_bytes() for path in source.rglob("*.ts")}
+    assert before
     script(copy, "format")
-    assert {path: path.read_bytes() for path in (copy / "src").rglob("*.ts")} == before
+    assert {path: path.read_bytes() for path in source.rglob("*.ts")} == before
 
 
 def test_lint_fails_on_a_promise_that_nobody_awaits(copy: Path) -> None:
@@ -146,7 +173,7 @@ def test_build_leaves_nothing_of_what_was_built_before(copy: Path) -> None:
     compiled.mkdir(exist_ok=True)
     (compiled / "removed.js").write_text("// its source is gone\n")
     script(copy, "build")
-    assert (compiled / "main.js").is_file()
+    assert (compiled / layout(copy).entry).is_file()
     assert not (compiled / "removed.js").exists()
 
 
@@ -160,7 +187,7 @@ def test_db_check_fails_when_the_schema_has_what_no_migration_brings(copy: Path)
 
 def test_db_generate_writes_the_missing_migration_and_db_check_passes_then(copy: Path) -> None:
     add_a_column(copy)
-    script(copy, "db:generate", layout(copy).migration)
+    script(copy, "db:generate", *layout(copy).migration)
     script(copy, "db:check")
     script(copy, "lint")
 
@@ -172,7 +199,7 @@ def test_openapi_check_fails_on_a_stale_document_and_openapi_mends_it(copy: Path
     document.write_text(current.replace(f'"{path}"', '"/happenings"', 1))
     result = script(copy, "openapi", "--check", check=False)
     assert result.returncode != 0
-    assert "npm run openapi" in result.stderr
+    assert f"{manager(copy)} run openapi" in result.stderr
     script(copy, "openapi")
     assert document.read_text() == current
 
@@ -181,24 +208,25 @@ def test_openapi_check_fails_when_the_document_is_missing(copy: Path) -> None:
     (copy / "openapi.json").unlink()
     result = script(copy, "openapi", "--check", check=False)
     assert result.returncode != 0
-    assert "npm run openapi" in result.stderr
+    assert f"{manager(copy)} run openapi" in result.stderr
     assert not (copy / "openapi.json").exists()
 
 
 def test_a_bad_argument_gets_one_error_and_changes_nothing(built_service: Path) -> None:
     own = layout(built_service)
+    program = "bun" if manager(built_service) == "bun" else "node"
     usages = {
         ("scripts/services.mjs", "--nonsense"): "--nonsense: no such option",
         ("scripts/dev.mjs", "--nonsense"): "--nonsense: no such option",
-        (f"{own.compiled}/openapi.cli.js", "--nonsense"): "usage: ",
-        (f"{own.compiled}/openapi.cli.js", "nonsense"): "usage: ",
+        (own.document, "--nonsense"): "usage: ",
+        (own.document, "nonsense"): "usage: ",
         **own.usages,
     }
     document = (built_service / "openapi.json").read_bytes()
     # The configuration is complete: it is not what is complained about. Nothing listens there.
     url = "postgresql://app:app@127.0.0.1:1/app"
     for command, hint in usages.items():
-        result = run(built_service, "node", *command, check=False, DATABASE_URL=url)
+        result = run(built_service, program, *command, check=False, DATABASE_URL=url)
         assert result.returncode == 2, command
         assert hint.lower() in result.stderr.lower(), command
         assert "    at " not in result.stderr, command

@@ -102,6 +102,10 @@ def new(destination: str, variant: str, data: str) -> Path:
         place, why = target or beside, error.strerror or error
         raise ToolError(f"{place} cannot be written: {why}. Choose another: make new DEST=../my-service") from error
     print(f"{stored['project_name']} ({stored['variant']}) is in {target}", flush=True)
+    try:
+        manager(target)
+    except ToolError as error:  # Bun; the hook says how to get it, and the service is complete without it
+        print(f"Note: {error}", flush=True)
     hook = [sys.executable, str(ROOT / "hooks" / "post_copy.py"), str(target), "--path", bin_folder()]
     signal.signal(signal.SIGINT, lambda *_: None)  # the hook gets it too, and answers it
     subprocess.run(hook, check=False)  # it says what it left out, and the service is complete without it
