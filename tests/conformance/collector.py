@@ -26,11 +26,14 @@ class Collector:
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
-        spans = self.spans
+        self.bodies: list[bytes] = []
+        """What was received, as it came."""
+        spans, bodies = self.spans, self.bodies
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = b"".join(self._chunks())
+                bodies.append(body)
                 if self.path == "/v1/traces":
                     spans.extend(_spans(json.loads(body)))
                 self.send_response(200)

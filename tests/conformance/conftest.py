@@ -18,6 +18,7 @@ import httpx
 import psycopg
 import pytest
 
+from tests.conformance.collector import Collector
 from tests.conformance.drivers import Account, Driver
 from tests.conformance.drivers.fastify_bun import FastifyBun
 from tests.conformance.drivers.nest_drizzle import NestDrizzle
@@ -211,6 +212,13 @@ def broker(postgres: Postgres, launcher: Path) -> Iterator[Broker]:
             return server
 
         yield start
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    """Receives the spans of the services that have its settings."""
+    with Collector() as running:
+        yield running
 
 
 @pytest.fixture

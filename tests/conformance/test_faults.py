@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import signal
 import time
 from pathlib import Path
@@ -11,12 +13,14 @@ import httpx
 import psycopg
 import pytest
 
-from tests.conformance.conftest import Client, Connect, StartService
+from tests.conformance.conftest import Broker, Client, Connect, StartService
 from tests.conformance.drivers import Driver
+from tests.conformance.drivers.fastify_bun import FastifyBun
 from tests.conformance.loads import arrived, load
 from tests.conformance.problems import problem
 from tests.conformance.processes import Postgres, Service, eventually, migrate
 from tests.conformance.proxy import SlowProxy
+from tests.conformance.upstream import WORDS
 
 GRACE = 10.0
 """Seconds within which SIGTERM must end a process."""
@@ -54,6 +58,40 @@ async def test_a_stopped_database_makes_it_unready_and_nothing_else_and_it_recov
             assert done <= row[0] <= len(answers) + 1
     finally:
         postgres.stop()
+
+
+@pytest.mark.check(31)
+@pytest.mark.of("fastify-bun")
+async def test_with_valkey_stopped_it_is_unready_and_answers_all_the_same_and_it_recovers_by_itself(
+    driver: FastifyBun, broker: Broker, start_service: StartService, client: Client
+) -> None:
+    server = broker("REDIS_URL")
+    service = start_service(**server.env)
+    api = client(service)
+    chat = await driver.answerable(api)
+    async with load(driver, api, chat) as answers:
+        await arrived(answers, 50)
+        server.stop()
+        await service.becomes(503)
+        assert service.liveness() == 200
+        for stream in (True, False):
+            assert said(await driver.ask(chat, stream=stream).send(api)) == "".join(WORDS)
+        assert (await driver.sign_up().send(client(service, None))).status_code == 200
+    assert {answer.status_code for answer in answers} == {201}
+
+    broker("REDIS_URL")
+    await service.becomes(200)
+    assert service.process.poll() is None
+    assert "ratelimit" in (await driver.find().send(api)).headers  # requests are counted again
+
+
+def said(answer: httpx.Response) -> str:
+    """What a model has said, whole or bit by bit."""
+    if answer.status_code == httpx.codes.CREATED:
+        return "".join(part["text"] for part in answer.json()["message"]["parts"] if part["type"] == "text")
+    assert answer.status_code == httpx.codes.OK, answer.text
+    events = [json.loads(event) for event in re.findall(r"(?m)^data: (\{.*)$", answer.text)]
+    return "".join(event["delta"] for event in events if event["type"] == "text-delta")
 
 
 @pytest.mark.check(32)

@@ -15,6 +15,7 @@ import httpx
 import psycopg
 import pytest
 
+from tests.conformance.collector import Collector
 from tests.conformance.conftest import Client, StartService
 from tests.conformance.drivers import Call
 from tests.conformance.drivers.fastify_bun import ENCRYPTION_KEY, FastifyBun
@@ -53,7 +54,7 @@ async def test_a_base_url_that_leads_to_a_private_address_is_refused_and_nobody_
     trap = Upstream()
     port = trap.host.partition(":")[2]
     hosts = (
-        *("127.0.0.1", "localhost", "0.0.0.0", "127.1", "2130706433", "0x7f000001", "0177.0.0.1"),  # noqa: S104
+        *("127.0.0.1", "localhost", "0.0.0.0", "127.1", "2130706433", "0x7f000001", "0177.0.0.1"),  # noqa: S104 - no server listens there
         *("[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[64:ff9b::7f00:1]"),
         *("10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "169.254.169.254", "[fe80::1]", "[fd00::1]"),
     )
@@ -265,7 +266,7 @@ async def test_a_rotation_keeps_old_rows_readable_and_rewrites_each_with_the_new
 
 
 @pytest.mark.check(36)
-async def test_a_key_is_in_no_answer_no_line_of_the_log_and_no_row(
+async def test_a_key_is_in_no_answer_no_line_of_the_log_no_span_and_no_row(
     driver: FastifyBun,
     own_database: dict[str, str],
     own_rows: Rows,
@@ -273,9 +274,10 @@ async def test_a_key_is_in_no_answer_no_line_of_the_log_and_no_row(
     client: Client,
     postgres: Postgres,
     upstream: Upstream,
+    collector: Collector,
 ) -> None:
     canary = f"sk-canary-{uuid.uuid4().hex}"
-    service = start_service(**own_database, LOG_LEVEL="trace", PROVIDER_RETRIES="0")
+    service = start_service(**own_database, **collector.settings, LOG_LEVEL="trace", PROVIDER_RETRIES="0")
     api = client(service)
     key = (await driver.key(canary).send(api)).json()["id"]
     other = (await compatible(driver, upstream.url).send(api)).json()["id"]
@@ -299,9 +301,12 @@ async def test_a_key_is_in_no_answer_no_line_of_the_log_and_no_row(
     assert canary not in "".join(answers)
     assert canary not in service.log_file.read_text() + service.log_file.with_suffix(".stderr").read_text()
     assert len(service.log()) > 20
+    service.stop()  # with it, the last of its spans are sent
+    assert "chat some-model" in {span.name for span in collector.spans}
+    assert canary.encode() not in b"".join(collector.bodies)
     tables = own_rows.execute("SELECT format('%I', tablename) FROM pg_tables WHERE schemaname = 'public'").fetchall()
     for (table,) in tables:
-        rows = own_rows.execute(f"SELECT to_jsonb(t)::text FROM {table} t".encode()).fetchall()  # noqa: S608
+        rows = own_rows.execute(f"SELECT to_jsonb(t)::text FROM {table} t".encode()).fetchall()  # noqa: S608 - its names
         assert canary not in json.dumps(rows), table
     own_rows.execute("CHECKPOINT")
     for page in (postgres.data).rglob("base/*/*"):

@@ -26,12 +26,6 @@ BY_PROMETHEUS = {"up"}
 
 
 @pytest.fixture
-def collector() -> Iterator[Collector]:
-    with Collector() as running:
-        yield running
-
-
-@pytest.fixture
 def traced(collector: Collector, start_service: StartService) -> Service:
     """A service that sends its traces to the collector."""
     return start_service(**collector.settings)

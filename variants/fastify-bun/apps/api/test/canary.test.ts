@@ -19,9 +19,18 @@ afterAll(async () => {
   await database.drop();
 });
 
-it('a provider key is in no answer, no line of the log and no row, whatever goes wrong', async () => {
+it('a provider key is in no answer, no line of the log, no span and no row, whatever goes wrong', async () => {
   const log: string[] = [];
   const answers: string[] = [];
+  const spans: string[] = [];
+  const collector = Bun.serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    async fetch(request) {
+      spans.push(await request.text());
+      return Response.json({});
+    },
+  });
   const child = Bun.spawn([process.execPath, new URL('../src/index.ts', import.meta.url).pathname], {
     cwd: '/tmp',
     stdout: 'pipe',
@@ -32,6 +41,8 @@ it('a provider key is in no answer, no line of the log and no row, whatever goes
       ...gateways(upstream),
       LOG_LEVEL: 'trace',
       PROVIDER_RETRIES: '0',
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url.origin,
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
       HOST: '127.0.0.1',
       PORT: '0',
     },
@@ -91,12 +102,15 @@ it('a provider key is in no answer, no line of the log and no row, whatever goes
   child.kill('SIGTERM');
   await child.exited;
   await Promise.all(reading);
+  await collector.stop(true);
 
   // The providers have had it, or nothing of this was worth a look.
   expect(upstream.requests.length).toBeGreaterThan(10);
   expect(log.join('')).toContain('a provider has failed');
   expect(log.join('')).toContain('unexpected error');
+  expect(spans.join('\n')).toContain('"name":"chat m"');
   expect(answers.join('\n')).not.toContain('canary');
+  expect(spans.join('\n')).not.toContain('canary');
   expect(log.join('')).not.toContain('canary');
   const { rows: tables } = await database.owner.query(
     `SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'`,

@@ -6,6 +6,10 @@ import { createProvidersRepository } from './repository.js';
 import { createProvidersService } from './service.js';
 
 // `bun run keys:rotate`: after a new key was put first in ENCRYPTION_KEYS, and before the old one is dropped.
+if (process.argv.length > 2) {
+  process.stderr.write('usage: bun apps/api/src/modules/providers/rotate.cli.ts\n');
+  process.exit(2);
+}
 const config = configOrExit(readRotationConfig);
 const pool = createPool(config, 'keys:rotate');
 const service = createProvidersService({
