@@ -14,8 +14,9 @@ import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import { here, type Load, load, machine, median, rate, readQuick, round, say, serve } from './harness.ts';
-import { plot } from './plot.ts';
+import { bars } from './bars.ts';
+import { here, machine, median, readQuick, round, say, serve } from './harness.ts';
+import { compareReads } from './reads.ts';
 
 const run = promisify(execFile);
 
@@ -23,7 +24,6 @@ const QUICK = readQuick();
 const CONNECTIONS = 64;
 const POOL = '20';
 const CUSTOMERS = 1_000;
-const WARM_UP_SECONDS = QUICK ? 2 : 6;
 const ROUND_SECONDS = QUICK ? 2 : 6;
 const ROUNDS = QUICK ? 1 : 5;
 
@@ -86,38 +86,12 @@ const bare = await serve('./bare.ts', {
   HEADERS: JSON.stringify(sent),
 });
 
-const servers = { service, bare };
-type Read = keyof typeof reads;
-type Name = keyof typeof servers;
-const KINDS = Object.keys(reads) as Read[];
-const NAMES = Object.keys(servers) as Name[];
-const read = (kind: Read, name: Name, duration: number) =>
-  load({ url: servers[name].url + reads[kind], headers, connections: CONNECTIONS, duration });
-
-for (const kind of KINDS) {
-  const bodies = await Promise.all(
-    NAMES.map(async (name) => (await fetch(servers[name].url + reads[kind], { headers })).text()),
-  );
-  if (new Set(bodies).size > 1) throw new Error(`the servers do not send the same bytes for ${reads[kind]}`);
-}
-
-say(`warming up for ${WARM_UP_SECONDS} s each ...`);
-for (const kind of KINDS) for (const name of NAMES) await read(kind, name, WARM_UP_SECONDS);
-
-const rounds: Record<Read, Record<Name, Load[]>> = {
-  one: { service: [], bare: [] },
-  list: { service: [], bare: [] },
-};
-for (let index = 1; index <= ROUNDS; index += 1) {
-  for (const kind of KINDS) {
-    for (const name of NAMES) rounds[kind][name].push(await read(kind, name, ROUND_SECONDS));
-    const line = NAMES.map((name) => `${name} ${round(rate(rounds[kind][name].at(-1) as Load))}/s`);
-    say(`round ${index} of ${ROUNDS}, ${reads[kind]}: ${line.join(', ')}`);
-  }
-}
+const addresses = { service: service.url, bare: bare.url };
+const compared = await compareReads({ servers: addresses, reads, headers, connections: CONNECTIONS, quick: QUICK });
 await Promise.all([service.stop(), bare.stop()]);
 
 say('reading with and without the isolation extension ...');
+type Read = keyof typeof reads;
 type Rates = Record<Read, Record<'isolated' | 'plain', number>>;
 const { stdout } = await run(process.execPath, [here('./isolation.ts')], {
   env: {
@@ -132,14 +106,7 @@ const { stdout } = await run(process.execPath, [here('./isolation.ts')], {
 const clients = JSON.parse(stdout) as Rates[];
 await owner.end();
 
-const per = (kind: Read, name: Name) => round(median(rounds[kind][name].map(rate)));
-const ratio = (kind: Read) =>
-  round(
-    median(
-      rounds[kind].service.map((result, index) => rate(result) / rate(rounds[kind].bare[index] as Load)),
-    ),
-    2,
-  );
+const { perSecond, ratio } = compared;
 const ofClients = (kind: Read) => ({
   isolated: round(median(clients.map((rates) => rates[kind].isolated))),
   plain: round(median(clients.map((rates) => rates[kind].plain))),
@@ -149,23 +116,28 @@ const ratioOfClients = (kind: Read) =>
 const results = {
   machine: machine(versions[0].server_version),
   connections: CONNECTIONS,
-  perSecond: {
-    one: { service: per('one', 'service'), bare: per('one', 'bare') },
-    list: { service: per('list', 'service'), bare: per('list', 'bare') },
-  },
-  p99Milliseconds: {
-    one: median(rounds.one.service.map(({ p99 }) => p99)),
-    list: median(rounds.list.service.map(({ p99 }) => p99)),
-  },
+  perSecond,
+  p99Milliseconds: compared.p99Milliseconds('service'),
   /** Without HTTP: operations of Prisma's client. */
   clientsPerSecond: { one: ofClients('one'), list: ofClients('list') },
   ratios: {
-    'one: service / bare': ratio('one'),
-    'list: service / bare': ratio('list'),
+    'one: service / bare': ratio('one', 'service', 'bare'),
+    'list: service / bare': ratio('list', 'service', 'bare'),
     'one: isolated / plain': ratioOfClients('one'),
     'list: isolated / plain': ratioOfClients('list'),
   },
 };
 await writeFile(here('./results.json'), `${JSON.stringify(results, null, 2)}\n`);
-await writeFile(here('./throughput.svg'), plot(results.perSecond));
+const svg = bars(
+  'Reads per second, through guard, isolation and DTOs, against a bare server',
+  [
+    { label: 'the service', colour: '#2563eb' },
+    { label: 'bare Express + pg', colour: '#b45309' },
+  ],
+  [
+    { label: 'GET /api/v1/customers/:id', rates: Object.values(perSecond.one) },
+    { label: 'GET /api/v1/customers', rates: Object.values(perSecond.list) },
+  ],
+);
+await writeFile(here('./throughput.svg'), svg);
 say(JSON.stringify(results, null, 2));

@@ -12,6 +12,9 @@ import { currentScope, isIdentityScope, scopeSettings, scopeStatement } from './
 export class ScopedPool extends pg.Pool {
   constructor(config: pg.PoolConfig) {
     super({ ...config, pipeline: true });
+    // A connection that is lost while in use fails its statements, and says so by itself as well: without a listener that
+    // would end the process.
+    this.on('connect', (client) => client.on('error', () => undefined));
   }
 
   /** The one form that Prisma's adapter calls; the others of pg are not there. */

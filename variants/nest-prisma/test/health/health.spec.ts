@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { createDatabase, type TestDatabase } from '../support/database.js';
-import { type Client, newOwner } from '../support/people.js';
+import { eventually } from '../support/eventually.js';
+import { type Client, createCustomer, newOwner } from '../support/people.js';
 import { startService, type TestService } from '../support/service.js';
 
 let database: TestDatabase;
@@ -28,6 +29,36 @@ it('is ready while PostgreSQL and Valkey answer, and says how fast', async () =>
     details: { database: { status: 'up' }, valkey: { status: 'up' } },
   });
   expect(JSON.stringify(body)).toMatch(/"(latency|responseTime|latencyMs)":\d/);
+});
+
+it('loses the requests whose connections are lost while in use, and nothing else', async () => {
+  const { id } = await createCustomer(owner);
+  const holder = await database.owner.connect();
+  const application = new pg.Client(database.url);
+  await application.connect();
+  try {
+    await holder.query('BEGIN');
+    await holder.query('LOCK TABLE customers IN ACCESS EXCLUSIVE MODE');
+    const requests = [owner.get(`/api/v1/customers/${id}`), owner.patch(`/api/v1/customers/${id}`, {}, 1)];
+    await eventually(async () => {
+      const { rows } = await application.query(
+        `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+      );
+      expect(rows).toHaveLength(requests.length);
+    });
+    await application.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE usename = current_user AND datname = current_database() AND pid <> pg_backend_pid()`,
+    );
+    for (const { status, body } of await Promise.all(requests)) {
+      expect([status, body.code]).toEqual([503, 'DATABASE_UNAVAILABLE']);
+    }
+  } finally {
+    await holder.query('ROLLBACK');
+    holder.release();
+    await application.end();
+  }
+  expect((await owner.get(`/api/v1/customers/${id}`)).status).toBe(200);
 });
 
 it('is not ready when the database refuses it, stays alive, and recovers by itself', async () => {
