@@ -218,6 +218,9 @@ CREATE UNIQUE INDEX "google_connections_organization_id_id_key" ON "google_conne
 CREATE INDEX "sync_runs_organization_id_connection_id_created_at_idx" ON "sync_runs"("organization_id", "connection_id", "created_at");
 
 -- CreateIndex
+CREATE INDEX "sync_runs_organization_id_created_at_id_idx" ON "sync_runs"("organization_id", "created_at", "id");
+
+-- CreateIndex
 CREATE UNIQUE INDEX "sync_runs_organization_id_id_key" ON "sync_runs"("organization_id", "id");
 
 -- CreateIndex
@@ -273,6 +276,11 @@ CREATE UNIQUE INDEX "google_connections_organization_id_google_email_key" ON "go
 -- Analytics counts trackings by their time from this index alone.
 CREATE INDEX "trackings_organization_id_created_at_kind_idx" ON "trackings"("organization_id", "created_at") INCLUDE ("customer_id", "kind")
     WHERE "deleted_at" IS NULL;
+
+-- Of two syncs that are asked for at the same moment, one is begun; and what the worker looks for in all organizations.
+CREATE UNIQUE INDEX "sync_runs_unfinished_key" ON "sync_runs"("organization_id", "connection_id")
+    WHERE "status" = 'RUNNING';
+CREATE INDEX "sync_runs_unfinished_idx" ON "sync_runs"("updated_at") WHERE "status" = 'RUNNING';
 
 -- Row-level security: the second wall, behind the filters of src/database/isolation.ts. FORCE, so that it holds for the
 -- owner of a table, and for what runs with the owner's rights, as well.

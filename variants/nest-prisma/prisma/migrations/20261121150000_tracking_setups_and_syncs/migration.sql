@@ -1,5 +1,4 @@
--- Set-ups of trackings, what a sync finds at Google, and jobs that have failed for good. New tables, and two indexes on
--- sync_runs, which nothing has written to before.
+-- Set-ups of trackings, what a sync finds at Google, and jobs that have failed for good.
 SET lock_timeout = '5s';
 SET statement_timeout = '60s';
 
@@ -132,19 +131,13 @@ ALTER TABLE "google_resources" ADD CONSTRAINT "google_resources_organization_id_
 -- AddForeignKey
 ALTER TABLE "dead_letters" ADD CONSTRAINT "dead_letters_organization_id_fkey" FOREIGN KEY ("organization_id") REFERENCES "organizations"("id") ON DELETE RESTRICT ON UPDATE CASCADE;
 
--- CreateIndex
-CREATE INDEX "sync_runs_organization_id_created_at_id_idx" ON "sync_runs"("organization_id", "created_at", "id");
-
 -- Of two that are asked for at the same moment, one is begun. Prisma's schema has no word for partial indexes.
 CREATE UNIQUE INDEX "tracking_setups_unfinished_key" ON "tracking_setups"("organization_id", "tracking_id")
     WHERE "status" IN ('PENDING', 'RUNNING', 'COMPENSATING');
-CREATE UNIQUE INDEX "sync_runs_unfinished_key" ON "sync_runs"("organization_id", "connection_id")
-    WHERE "status" = 'RUNNING';
 
 -- What the worker looks for in all organizations, some times a minute.
 CREATE INDEX "tracking_setups_unfinished_idx" ON "tracking_setups"("updated_at")
     WHERE "status" IN ('PENDING', 'RUNNING', 'COMPENSATING');
-CREATE INDEX "sync_runs_unfinished_idx" ON "sync_runs"("updated_at") WHERE "status" = 'RUNNING';
 
 ALTER TABLE "tracking_setups" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE "tracking_setup_steps" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
