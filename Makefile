@@ -46,7 +46,9 @@ bench: $(READY) ## the figures of the README, measured here (8 minutes); QUICK=1
 mutants: $(READY) ## each check of the scorecard fails on its sabotaged service
 	@exec $(BIN)/python -m tests.mutants $(MUTANTS)
 
-release: test ## dates, commits, tags and lists a version that passes: make release VERSION=0.2.0
+release: $(READY) ## dates, commits, tags and lists a version that passes: make release VERSION=0.2.0
+	@$(TOOLS) release --check --version "$$VERSION"
+	@$(MAKE) test
 	@exec $(TOOLS) release --version "$$VERSION"
 
 env: $(READY) ## prints the line for a shell that puts the pinned Node 24, npm and Bun first on PATH

@@ -31,6 +31,7 @@ def main(argv: list[str]) -> int:
     command.add_argument("--variant", default="")
     command = commands.add_parser("release", help="date, commit, tag and list a version")
     command.add_argument("--version", default="")
+    command.add_argument("--check", action="store_true", help="only say whether it can be released")
     arguments = parser.parse_args(argv)
     try:
         return run(arguments)
@@ -61,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise ToolError(f"Which variant? For example: make try VARIANT={VARIANTS[0]}")
         return new.try_out(arguments.variant, arguments.data)
     if arguments.command == "release":
-        releases.release(arguments.version)
+        (releases.check if arguments.check else releases.release)(arguments.version)
         return 0
     variants = (new.check_variant(arguments.variant),) if arguments.variant else VARIANTS
     if arguments.command == "regenerate":

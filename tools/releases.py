@@ -39,28 +39,36 @@ def load(root: Path = ROOT) -> list[Release]:
     return [Release(**{**entry, "variants": tuple(entry["variants"])}) for entry in entries]
 
 
-def release(version: str, root: Path = ROOT) -> None:
-    """Dates the version's part of CHANGELOG.md, commits and tags that, and adds the commit to the list.
-
-    The list names a commit, so it comes in a commit of its own, after the one that is released.
+def check(version: str, root: Path = ROOT) -> Release:
+    """What would be released, before the tests are run for it.
 
     Raises:
-        ToolError: the version, the changelog or the checkout is not as a release needs it; nothing has been changed
+        ToolError: the version, the changelog or the checkout is not as a release needs it
     """
-    released = load(root)
-    new = _parse(version, released)
+    new = _parse(version, load(root))
     if _git(root, "status", "--porcelain"):
         raise ToolError("The checkout has changes that are not committed. Commit them, and release what was tested.")
     if _git(root, "tag", "--list", new.tag):
         raise ToolError(
             f"There is a tag {new.tag} already. Remove it (git tag --delete {new.tag}), or raise the version."
         )
-    changelog = (root / CHANGELOG).read_text()
-    heading = f"## {version}, unreleased\n"
-    if heading not in changelog:
+    heading = _heading(version)
+    if heading not in (root / CHANGELOG).read_text():
         raise ToolError(f"{CHANGELOG} has no part '{heading.strip()}' that says what changes in a service. Write it.")
+    return new
 
-    (root / CHANGELOG).write_text(changelog.replace(heading, f"## {version}, {new.date}\n"))
+
+def release(version: str, root: Path = ROOT) -> None:
+    """Dates the version's part of CHANGELOG.md, commits and tags that, and adds the commit to the list.
+
+    The list names a commit, so it comes in a commit of its own, after the one that is released.
+
+    Raises:
+        ToolError: as check(); nothing has been changed
+    """
+    new = check(version, root)
+    changelog = root / CHANGELOG
+    changelog.write_text(changelog.read_text().replace(_heading(version), f"## {version}, {new.date}\n"))
     _git(root, "commit", "--quiet", "--message", f"Release {version}", "--", CHANGELOG)
     commit = _git(root, "rev-parse", "HEAD")
     _git(root, "tag", "--annotate", "--message", f"Plinth {version}", new.tag)
@@ -69,6 +77,10 @@ def release(version: str, root: Path = ROOT) -> None:
         file.write("\n".join(["", "[[release]]", *lines, f"variants = {json.dumps(new.variants)}", ""]))
     _git(root, "commit", "--quiet", "--message", f"List release {version}", "--", LIST)
     print(f"Released {version}. Publish it with: git push --follow-tags")
+
+
+def _heading(version: str) -> str:
+    return f"## {version}, unreleased\n"
 
 
 def _parse(version: str, released: list[Release]) -> Release:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.copying import commit, git
 from tools import ROOT, ToolError
-from tools.releases import LIST, Release, load, release
+from tools.releases import LIST, Release, check, load, release
 
 
 def test_the_list_goes_up_and_the_changelog_tells_of_each() -> None:
@@ -80,8 +80,9 @@ def test_a_release_is_dated_committed_tagged_and_listed(checkout: Path) -> None:
 )
 def test_what_cannot_be_released_is_explained_and_changes_nothing(checkout: Path, version: str, message: str) -> None:
     before = git(checkout, "rev-parse", "HEAD")
-    with pytest.raises(ToolError, match=re.escape(message)):
-        release(version, checkout)
+    for action in (check, release):
+        with pytest.raises(ToolError, match=re.escape(message)):
+            action(version, checkout)
     assert (git(checkout, "rev-parse", "HEAD"), git(checkout, "status", "--porcelain")) == (before, "")
 
 
