@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import run
 from tests.copying import commit, copier, git, update
 from tests.update.edits import EDITS, everywhere
 from tools import ROOT
@@ -48,8 +49,6 @@ class Updated:
     folder: Path
     work: str
     """The commit of the user's work."""
-    said: str
-    """What Copier printed."""
     rows: dict[str, int]
     """How many rows each table had, of the sample data of that release."""
 
@@ -93,20 +92,17 @@ def updated(request: pytest.FixtureRequest, published: Published, tmp_path_facto
     install(service)
     rows = rows_after(service, "npm run db:migrate && npm run db:seed")
     shutil.rmtree(service / "node_modules")  # npm would write into what other tests share
+    work = edited(service, variant)
+    update(service, "--vcs-ref=HEAD")
+    run(service, "npm", "install", "--no-audit", "--no-fund")
+    return Updated(variant, service, work, rows)
+
+
+def edited(service: Path, variant: str) -> str:
+    """Does its user's work in a service; the commit of that."""
     everywhere(service)
     EDITS[variant](service)
-    work = commit(service, "Our work")
-    result = update(service, "--vcs-ref=HEAD")
-    run(service, "npm", "install", "--no-audit", "--no-fund")
-    return Updated(variant, service, work, result.stdout + result.stderr, rows)
-
-
-def run(service: Path, *command: str) -> str:
-    result = subprocess.run(
-        command, cwd=service, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=900
-    )
-    assert result.returncode == 0, f"{' '.join(command)} in {service}:\n{result.stdout}\n{result.stderr}"
-    return result.stdout
+    return commit(service, "Our work")
 
 
 def rows_after(service: Path, command: str) -> dict[str, int]:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import run
 from tests.copying import COPIER, IDENTITY, answers, commit, copier, edit, git, update
-from tests.update.conftest import Published, Updated, made, rows_after, run
-from tests.update.edits import EDITS, everywhere
+from tests.update.conftest import Published, Updated, edited, made, rows_after
 from tools.releases import Release, load
 
 IGNORED = {"package.json"}
@@ -111,9 +111,7 @@ def service(request: pytest.FixtureRequest, published: Published, tmp_path: Path
     variant, release = request.param
     folder = tmp_path / "service"
     published.copy(release, variant, folder)
-    everywhere(folder)
-    EDITS[variant](folder)
-    commit(folder, "Our work")
+    edited(folder, variant)
     return folder
 
 
@@ -192,16 +190,14 @@ def test_an_update_goes_through_releases_one_after_the_other(published: Publishe
     variant, first = made()[0]
     service = tmp_path / "service"
     published.copy(first, variant, service)
-    EDITS[variant](service)
-    commit(service, "Our work")
+    edited(service, variant)
     later: list[Release] = load()[1:]
     for reference in [*(release.tag for release in later), "HEAD"]:
         update(service, f"--vcs-ref={reference}")
         commit(service, f"Update to {reference}")
     straight = tmp_path / "straight"
     published.copy(first, variant, straight)
-    EDITS[variant](straight)
-    commit(straight, "Our work")
+    edited(straight, variant)
     update(straight, "--vcs-ref=HEAD")
     git(straight, "add", "--all")
     assert git(straight, "write-tree") == git(service, "rev-parse", "HEAD^{tree}")
