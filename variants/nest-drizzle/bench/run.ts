@@ -17,16 +17,14 @@ import { writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import { here, type Load, load, machine, median, rate, readQuick, round, say, serve } from './harness.ts';
-import { plot } from './plot.ts';
+import { bars } from './bars.ts';
+import { here, load, machine, rate, readQuick, round, say, serve } from './harness.ts';
+import { compareReads } from './reads.ts';
 
 const QUICK = readQuick();
 const CONNECTIONS = 64;
 const POOL = '20';
 const PROJECTS = 1_000;
-const WARM_UP_SECONDS = QUICK ? 2 : 6;
-const ROUND_SECONDS = QUICK ? 2 : 6;
-const ROUNDS = QUICK ? 1 : 5;
 const WRITE_SECONDS = QUICK ? 5 : 30;
 const WRITERS = 8;
 /** Events that pile up for each writer. */
@@ -106,35 +104,14 @@ const bare = await serve('./bare.ts', {
   HEADERS: JSON.stringify(sent),
 });
 
-const servers = { service, unsecured, bare };
-type Read = keyof typeof reads;
-type Name = keyof typeof servers;
-const KINDS = Object.keys(reads) as Read[];
-const NAMES = Object.keys(servers) as Name[];
-const read = (kind: Read, name: Name, duration: number) =>
-  load({ url: servers[name].url + reads[kind], headers, connections: CONNECTIONS, duration });
-
-for (const kind of KINDS) {
-  const bodies = await Promise.all(
-    NAMES.map(async (name) => (await fetch(servers[name].url + reads[kind], { headers })).text()),
-  );
-  if (new Set(bodies).size > 1) throw new Error(`the servers do not send the same bytes for ${reads[kind]}`);
-}
-
-say(`warming up for ${WARM_UP_SECONDS} s each ...`);
-for (const kind of KINDS) for (const name of NAMES) await read(kind, name, WARM_UP_SECONDS);
-
-const rounds = {
-  one: { service: [], unsecured: [], bare: [] },
-  list: { service: [], unsecured: [], bare: [] },
-} as Record<Read, Record<Name, Load[]>>;
-for (let index = 1; index <= ROUNDS; index += 1) {
-  for (const kind of KINDS) {
-    for (const name of NAMES) rounds[kind][name].push(await read(kind, name, ROUND_SECONDS));
-    const line = NAMES.map((name) => `${name} ${round(rate(rounds[kind][name].at(-1) as Load))}/s`);
-    say(`round ${index} of ${ROUNDS}, ${reads[kind]}: ${line.join(', ')}`);
-  }
-}
+const addresses = { service: service.url, unsecured: unsecured.url, bare: bare.url };
+const compared = await compareReads({
+  servers: addresses,
+  reads,
+  headers,
+  connections: CONNECTIONS,
+  quick: QUICK,
+});
 await Promise.all([unsecured.stop(), bare.stop()]);
 
 say(`creating tasks for ${WRITE_SECONDS} s ...`);
@@ -220,23 +197,12 @@ const pileSeconds = secondsSince(released);
 await service.stop();
 await owner.end();
 
-const per = (kind: Read, name: Name) => round(median(rounds[kind][name].map(rate)));
-const ratio = (kind: Read, one: Name, other: Name) =>
-  round(
-    median(rounds[kind][one].map((result, index) => rate(result) / rate(rounds[kind][other][index] as Load))),
-    2,
-  );
+const { perSecond, ratio } = compared;
 const results = {
   machine: machine(versions[0].server_version),
   connections: CONNECTIONS,
-  perSecond: {
-    one: { service: per('one', 'service'), unsecured: per('one', 'unsecured'), bare: per('one', 'bare') },
-    list: { service: per('list', 'service'), unsecured: per('list', 'unsecured'), bare: per('list', 'bare') },
-  },
-  p99Milliseconds: {
-    one: median(rounds.one.service.map(({ p99 }) => p99)),
-    list: median(rounds.list.service.map(({ p99 }) => p99)),
-  },
+  perSecond,
+  p99Milliseconds: compared.p99Milliseconds('service'),
   ratios: {
     'one: service / bare': ratio('one', 'service', 'bare'),
     'list: service / bare': ratio('list', 'service', 'bare'),
@@ -254,5 +220,17 @@ const results = {
   },
 };
 await writeFile(here('./results.json'), `${JSON.stringify(results, null, 2)}\n`);
-await writeFile(here('./throughput.svg'), plot(results.perSecond));
+const svg = bars(
+  'Reads per second, through log-in, row-level security and Zod, against a bare server',
+  [
+    { label: 'the service', colour: '#2563eb' },
+    { label: 'without row-level security', colour: '#93c5fd' },
+    { label: 'bare Fastify + pg', colour: '#b45309' },
+  ],
+  [
+    { label: 'GET /projects/:id', rates: Object.values(perSecond.one) },
+    { label: 'GET /projects', rates: Object.values(perSecond.list) },
+  ],
+);
+await writeFile(here('./throughput.svg'), svg);
 say(JSON.stringify(results, null, 2));
