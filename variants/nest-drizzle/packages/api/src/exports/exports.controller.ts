@@ -1,9 +1,9 @@
-import { type ProjectExport, projectExport } from '@app/shared';
+import { idempotentHeaders, type ProjectExport, projectExport } from '@app/shared';
 import { Controller, Get, HttpCode, HttpStatus, Param, Post, Res, UseInterceptors } from '@nestjs/common';
 import {
   ApiAcceptedResponse,
   ApiBearerAuth,
-  ApiHeader,
+  ApiHeaders,
   ApiOkResponse,
   ApiOperation,
   ApiTags,
@@ -11,11 +11,9 @@ import {
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { ApiProblems } from '../common/errors/api-problems.decorator.js';
-import {
-  IDEMPOTENCY_KEY_HEADER,
-  IdempotencyInterceptor,
-} from '../common/idempotency/idempotency.interceptor.js';
+import { IdempotencyInterceptor } from '../common/idempotency/idempotency.interceptor.js';
 import { Answer } from '../common/validation/answer.js';
+import { headerFields } from '../common/validation/request-headers.js';
 import { ExportsService } from './exports.service.js';
 
 const uuid = z.uuid();
@@ -29,7 +27,7 @@ export class ExportsController {
   @Post('projects/:projectId/exports')
   @HttpCode(HttpStatus.ACCEPTED)
   @UseInterceptors(IdempotencyInterceptor)
-  @ApiHeader(IDEMPOTENCY_KEY_HEADER)
+  @ApiHeaders(headerFields(idempotentHeaders))
   @ApiOperation({
     summary: 'Ask for an export of a project',
     description: 'A job makes it; Location says where it will be.',

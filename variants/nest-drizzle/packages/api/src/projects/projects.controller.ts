@@ -1,11 +1,16 @@
 import {
+  type ChangeHeaders,
   type CreateProject,
+  changeHeaders,
   createProject,
+  idempotentHeaders,
   type ListProjects,
   listProjects,
   type Project,
   project,
   projectPage,
+  type ReadHeaders,
+  readHeaders,
   type UpdateProject,
   updateProject,
 } from '@app/shared';
@@ -14,7 +19,6 @@ import {
   Controller,
   Delete,
   Get,
-  Headers,
   HttpCode,
   HttpStatus,
   Param,
@@ -27,7 +31,7 @@ import {
 import {
   ApiBearerAuth,
   ApiCreatedResponse,
-  ApiHeader,
+  ApiHeaders,
   ApiNoContentResponse,
   ApiNotModifiedResponse,
   ApiOkResponse,
@@ -39,13 +43,11 @@ import { z } from 'zod';
 import { Needs } from '../auth/access.guard.js';
 import { ApiProblems } from '../common/errors/api-problems.decorator.js';
 import { etag, matchesNone, requiredVersion } from '../common/http/etag.js';
-import { ETAG_HEADER, IF_MATCH, IF_NONE_MATCH, NOT_MODIFIED } from '../common/http/etag-openapi.js';
-import {
-  IDEMPOTENCY_KEY_HEADER,
-  IdempotencyInterceptor,
-} from '../common/idempotency/idempotency.interceptor.js';
+import { ETAG_HEADER, NOT_MODIFIED } from '../common/http/etag-openapi.js';
+import { IdempotencyInterceptor } from '../common/idempotency/idempotency.interceptor.js';
 import type { Page } from '../common/pagination/page.js';
 import { Answer } from '../common/validation/answer.js';
+import { headerFields, RequestHeaders } from '../common/validation/request-headers.js';
 import { ProjectsService } from './projects.service.js';
 
 const projectId = z.uuid();
@@ -58,7 +60,7 @@ export class ProjectsController {
 
   @Post()
   @UseInterceptors(IdempotencyInterceptor)
-  @ApiHeader(IDEMPOTENCY_KEY_HEADER)
+  @ApiHeaders(headerFields(idempotentHeaders))
   @ApiOperation({ summary: 'Create a project' })
   @ApiCreatedResponse({ standardSchema: project, headers: ETAG_HEADER })
   @ApiProblems(400, 401, 409, 413, 415, 422)
@@ -83,19 +85,18 @@ export class ProjectsController {
 
   @Get(':id')
   @ApiOperation({ summary: 'Get a project' })
-  @ApiHeader(IF_NONE_MATCH)
   @ApiOkResponse({ standardSchema: project, headers: ETAG_HEADER })
   @ApiNotModifiedResponse(NOT_MODIFIED)
   @ApiProblems(400, 401, 404)
   @Answer(project)
   async get(
     @Param('id', { schema: projectId }) id: string,
-    @Headers('if-none-match') ifNoneMatch: string | undefined,
+    @RequestHeaders({ schema: readHeaders }) headers: ReadHeaders,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Project | undefined> {
     const found = await this.projects.get(id);
     reply.header('etag', etag(found.version));
-    if (matchesNone(ifNoneMatch, found.version)) {
+    if (matchesNone(headers['if-none-match'], found.version)) {
       reply.status(HttpStatus.NOT_MODIFIED);
       return undefined;
     }
@@ -104,17 +105,16 @@ export class ProjectsController {
 
   @Patch(':id')
   @ApiOperation({ summary: 'Change a project' })
-  @ApiHeader(IF_MATCH)
   @ApiOkResponse({ standardSchema: project, headers: ETAG_HEADER })
   @ApiProblems(400, 401, 404, 409, 412, 413, 415, 428)
   @Answer(project)
   async update(
     @Param('id', { schema: projectId }) id: string,
-    @Headers('if-match') ifMatch: string | undefined,
+    @RequestHeaders({ schema: changeHeaders }) headers: ChangeHeaders,
     @Body({ schema: updateProject }) body: UpdateProject,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Project> {
-    const updated = await this.projects.update(id, requiredVersion(ifMatch), body);
+    const updated = await this.projects.update(id, requiredVersion(headers['if-match']), body);
     reply.header('etag', etag(updated.version));
     return updated;
   }
@@ -123,13 +123,12 @@ export class ProjectsController {
   @Needs('admin')
   @HttpCode(HttpStatus.NO_CONTENT)
   @ApiOperation({ summary: 'Delete a project', description: 'For admins. Its name is free again.' })
-  @ApiHeader(IF_MATCH)
   @ApiNoContentResponse()
   @ApiProblems(400, 401, 403, 404, 412, 428)
   async remove(
     @Param('id', { schema: projectId }) id: string,
-    @Headers('if-match') ifMatch: string | undefined,
+    @RequestHeaders({ schema: changeHeaders }) headers: ChangeHeaders,
   ): Promise<void> {
-    await this.projects.remove(id, requiredVersion(ifMatch));
+    await this.projects.remove(id, requiredVersion(headers['if-match']));
   }
 }

@@ -1,8 +1,13 @@
 import {
+  type ChangeHeaders,
   type CreateTask,
+  changeHeaders,
   createTask,
+  idempotentHeaders,
   type ListTasks,
   listTasks,
+  type ReadHeaders,
+  readHeaders,
   type Task,
   task,
   taskPage,
@@ -14,7 +19,6 @@ import {
   Controller,
   Delete,
   Get,
-  Headers,
   HttpCode,
   HttpStatus,
   Param,
@@ -27,7 +31,7 @@ import {
 import {
   ApiBearerAuth,
   ApiCreatedResponse,
-  ApiHeader,
+  ApiHeaders,
   ApiNoContentResponse,
   ApiNotModifiedResponse,
   ApiOkResponse,
@@ -38,13 +42,11 @@ import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { ApiProblems } from '../common/errors/api-problems.decorator.js';
 import { etag, matchesNone, requiredVersion } from '../common/http/etag.js';
-import { ETAG_HEADER, IF_MATCH, IF_NONE_MATCH, NOT_MODIFIED } from '../common/http/etag-openapi.js';
-import {
-  IDEMPOTENCY_KEY_HEADER,
-  IdempotencyInterceptor,
-} from '../common/idempotency/idempotency.interceptor.js';
+import { ETAG_HEADER, NOT_MODIFIED } from '../common/http/etag-openapi.js';
+import { IdempotencyInterceptor } from '../common/idempotency/idempotency.interceptor.js';
 import type { Page } from '../common/pagination/page.js';
 import { Answer } from '../common/validation/answer.js';
+import { headerFields, RequestHeaders } from '../common/validation/request-headers.js';
 import { TasksService } from './tasks.service.js';
 
 const taskId = z.uuid();
@@ -57,7 +59,7 @@ export class TasksController {
 
   @Post()
   @UseInterceptors(IdempotencyInterceptor)
-  @ApiHeader(IDEMPOTENCY_KEY_HEADER)
+  @ApiHeaders(headerFields(idempotentHeaders))
   @ApiOperation({ summary: 'Create a task in a project' })
   @ApiCreatedResponse({ standardSchema: task, headers: ETAG_HEADER })
   @ApiProblems(400, 401, 404, 413, 415, 422)
@@ -82,19 +84,18 @@ export class TasksController {
 
   @Get(':id')
   @ApiOperation({ summary: 'Get a task' })
-  @ApiHeader(IF_NONE_MATCH)
   @ApiOkResponse({ standardSchema: task, headers: ETAG_HEADER })
   @ApiNotModifiedResponse(NOT_MODIFIED)
   @ApiProblems(400, 401, 404)
   @Answer(task)
   async get(
     @Param('id', { schema: taskId }) id: string,
-    @Headers('if-none-match') ifNoneMatch: string | undefined,
+    @RequestHeaders({ schema: readHeaders }) headers: ReadHeaders,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Task | undefined> {
     const found = await this.tasks.get(id);
     reply.header('etag', etag(found.version));
-    if (matchesNone(ifNoneMatch, found.version)) {
+    if (matchesNone(headers['if-none-match'], found.version)) {
       reply.status(HttpStatus.NOT_MODIFIED);
       return undefined;
     }
@@ -103,17 +104,16 @@ export class TasksController {
 
   @Patch(':id')
   @ApiOperation({ summary: 'Change a task' })
-  @ApiHeader(IF_MATCH)
   @ApiOkResponse({ standardSchema: task, headers: ETAG_HEADER })
   @ApiProblems(400, 401, 404, 412, 413, 415, 428)
   @Answer(task)
   async update(
     @Param('id', { schema: taskId }) id: string,
-    @Headers('if-match') ifMatch: string | undefined,
+    @RequestHeaders({ schema: changeHeaders }) headers: ChangeHeaders,
     @Body({ schema: updateTask }) body: UpdateTask,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Task> {
-    const updated = await this.tasks.update(id, requiredVersion(ifMatch), body);
+    const updated = await this.tasks.update(id, requiredVersion(headers['if-match']), body);
     reply.header('etag', etag(updated.version));
     return updated;
   }
@@ -121,13 +121,12 @@ export class TasksController {
   @Delete(':id')
   @HttpCode(HttpStatus.NO_CONTENT)
   @ApiOperation({ summary: 'Delete a task' })
-  @ApiHeader(IF_MATCH)
   @ApiNoContentResponse()
   @ApiProblems(400, 401, 404, 412, 428)
   async remove(
     @Param('id', { schema: taskId }) id: string,
-    @Headers('if-match') ifMatch: string | undefined,
+    @RequestHeaders({ schema: changeHeaders }) headers: ChangeHeaders,
   ): Promise<void> {
-    await this.tasks.remove(id, requiredVersion(ifMatch));
+    await this.tasks.remove(id, requiredVersion(headers['if-match']));
   }
 }

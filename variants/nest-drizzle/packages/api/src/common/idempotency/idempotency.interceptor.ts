@@ -1,4 +1,5 @@
 import { idempotencyKeys } from '@app/database';
+import { idempotentHeaders } from '@app/shared';
 import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
 import { and, eq } from 'drizzle-orm';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -6,17 +7,8 @@ import { from, lastValueFrom, type Observable } from 'rxjs';
 import { DatabaseService } from '../database/database.service.js';
 import { DomainError, type Json } from '../errors/domain-error.js';
 import { violatedConstraint } from '../errors/sql-state.js';
+import { refusal } from '../validation/validation.pipe.js';
 import { fingerprint } from './fingerprint.js';
-import { IDEMPOTENCY_KEY_PATTERN, readIdempotencyKey } from './idempotency-key.js';
-
-/** How the OpenAPI document describes the header field. */
-export const IDEMPOTENCY_KEY_HEADER = {
-  name: 'Idempotency-Key',
-  required: false,
-  description:
-    'unique to this request, e.g. a UUID: a repetition is answered like the first; kept for 24 hours',
-  schema: { type: 'string' as const, pattern: IDEMPOTENCY_KEY_PATTERN },
-};
 
 /**
  * Answers a repeated request like the first (draft-ietf-httpapi-idempotency-key-header). The answer is stored in the
@@ -29,8 +21,9 @@ export class IdempotencyInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const http = context.switchToHttp();
     const request = http.getRequest<FastifyRequest>();
-    const header = request.headers['idempotency-key'];
-    const key = readIdempotencyKey(Array.isArray(header) ? header.join() : header);
+    const headers = idempotentHeaders.safeParse(request.headers);
+    if (!headers.success) throw refusal(headers.error.issues);
+    const key = headers.data['idempotency-key'];
     if (key === undefined) return next.handle();
 
     const print = fingerprint({

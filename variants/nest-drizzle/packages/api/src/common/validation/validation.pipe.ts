@@ -1,22 +1,31 @@
-import { type PipeTransform, StandardSchemaValidationPipe } from '@nestjs/common';
+import {
+  type PipeTransform,
+  StandardSchemaValidationPipe,
+  type StandardSchemaValidationPipeOptions,
+} from '@nestjs/common';
 import { ValidationError } from '../errors/domain-error.js';
+
+/** What is not as a schema wants it; Standard Schema says it in the same words for every library. */
+type Issues = Parameters<NonNullable<StandardSchemaValidationPipeOptions['exceptionFactory']>>[0];
 
 /** Validates against the Zod schema that a parameter names (`@Body({ schema })`), and reports every fault at once. */
 export function createValidationPipe(): PipeTransform {
-  return new StandardSchemaValidationPipe({
-    exceptionFactory: (issues) =>
-      new ValidationError(
-        issues.flatMap((issue) => {
-          const path = (issue.path ?? []).map((part) => (typeof part === 'object' ? part.key : part));
-          return (
-            unknownMembers(issue)?.map((member) => ({
-              pointer: pointerTo([...path, member]),
-              message: 'is not known',
-            })) ?? [{ pointer: pointerTo(path), message: issue.message }]
-          );
-        }),
-      ),
-  });
+  return new StandardSchemaValidationPipe({ exceptionFactory: refusal, validateCustomDecorators: true });
+}
+
+/** The error that reports `issues`, each with the JSON pointer of what it is about. */
+export function refusal(issues: Issues): ValidationError {
+  return new ValidationError(
+    issues.flatMap((issue) => {
+      const path = (issue.path ?? []).map((part) => (typeof part === 'object' ? part.key : part));
+      return (
+        unknownMembers(issue)?.map((member) => ({
+          pointer: pointerTo([...path, member]),
+          message: 'is not known',
+        })) ?? [{ pointer: pointerTo(path), message: issue.message }]
+      );
+    }),
+  );
 }
 
 /** The members that a strict object does not have; Zod names the object that they are in, and not them. */
