@@ -164,6 +164,26 @@ def test_every_action_is_pinned_by_commit_and_says_its_version(folder: Path) -> 
     assert [line for line in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
 
 
+@pytest.mark.of("nest-prisma")
+def test_both_deployments_of_the_chart_get_the_credentials_of_firebase_and_the_settings_that_may_be_left_out(
+    linters: Linters, chart: Path, tmp_path: Path
+) -> None:
+    assert linters.chart(chart, tmp_path, {**CHART_VALUES, "firebase": {"credentialsSecret": "firebase-key"}}) == []
+    for name in ("deployment", "worker"):
+        pod = yaml.safe_load((tmp_path / f"{name}.yaml").read_text())["spec"]["template"]["spec"]
+        [container] = pod["containers"]
+        env = {entry["name"]: entry for entry in container["env"]}
+        [volume], [mount] = pod["volumes"], container["volumeMounts"]
+        assert volume == {"name": mount["name"], "secret": {"secretName": "firebase-key"}}
+        assert mount["readOnly"] is True
+        assert env["GOOGLE_APPLICATION_CREDENTIALS"]["value"] == f"{mount['mountPath']}/firebase.json"
+        optional = {
+            name for name, entry in env.items() if entry.get("valueFrom", {}).get("secretKeyRef", {}).get("optional")
+        }
+        assert {"SERVICE_TOKEN_KEYS", "GOOGLE_CLIENT_SECRET", "GOOGLE_ADS_DEVELOPER_TOKEN"} <= optional
+        assert not {"DATABASE_URL", "REDIS_URL", "ENCRYPTION_KEYS"} & optional
+
+
 @pytest.mark.of("fastify-bun")
 def test_buns_lockfile_names_no_registry_and_checks_every_package(folder: Path) -> None:
     text = re.sub(r",(\s*[}\]])", r"\1", (folder / "bun.lock").read_text())  # JSON, but for commas too many

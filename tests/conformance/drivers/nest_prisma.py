@@ -133,7 +133,8 @@ class NestPrisma:
         return Call("POST", f"{API}/trackings", tracking | changes, headers)
 
     async def exercise(self, api: httpx.AsyncClient) -> None:
-        await self.owned(api)
+        owned = await self.owned(api)
+        assert (await self.use(owned[f"{API}/connections/{{id}}"]).send(api)).status_code == 200
         customer = (await self.create().send(api)).json()["id"]
         await self.write_once(customer, f"key-{uuid.uuid4()}").send(api)
 

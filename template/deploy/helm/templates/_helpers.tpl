@@ -59,4 +59,6 @@ capabilities:
       name: {{ include "service.secret" $ }}
       key: {{ $name }}
 {{- end }}
+[%- block env %][% endblock %]
 {{- end -}}
+[%- block helpers %][% endblock %]
