@@ -7,5 +7,5 @@ export default {
   // `npm run typecheck` does that, for the tests as well.
   typescript: { ignoreBuildErrors: true },
   // The server and the handlers share these, each as one instance.
-  serverExternalPackages: ['pino', 'pino-pretty', 'pg', 'ioredis'],
+  serverExternalPackages: ['pino', 'pino-pretty', 'pg', 'ioredis', 'swagger-ui-dist'],
 } satisfies NextConfig;

@@ -6,8 +6,14 @@ const EXPOSED =
   'etag, idempotency-replayed, location, ratelimit, ratelimit-policy, retry-after, x-request-id';
 
 /** An API: nothing that it answers is to be shown, framed or run. */
+const NOTHING = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'";
+
+/** Swagger UI has styles and icons of its own in the page. */
+const DOCS =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+  "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
 const SECURITY_HEADERS = {
-  'content-security-policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-resource-policy': 'same-origin',
   'referrer-policy': 'no-referrer',
@@ -24,6 +30,8 @@ export function proxy(request: NextRequest): NextResponse {
     request.method === 'OPTIONS' && origin !== null && request.headers.has('access-control-request-method');
   const response = isPreflight ? new NextResponse(null, { status: 204 }) : NextResponse.next();
   for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.headers.set(name, value);
+  const isDocs = request.nextUrl.pathname === '/docs';
+  response.headers.set('content-security-policy', isDocs ? DOCS : NOTHING);
   response.headers.append('vary', 'Origin');
   if (!allowed) return response;
   response.headers.set('access-control-allow-origin', origin);

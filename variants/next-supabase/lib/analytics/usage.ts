@@ -23,17 +23,23 @@ export const usageQuery = pageQuery
   });
 
 /** How often something happened in a period. */
-export interface UsageMetrics {
-  /** The first day of the period (UTC); weeks begin on Monday. */
-  readonly period: string;
-  readonly eventType: string;
-  readonly count: number;
-}
+const usageMetrics = z
+  .strictObject({
+    period: z.iso.date().describe('The first day of the period (UTC); weeks begin on Monday.'),
+    eventType: z.string(),
+    count: z.int(),
+  })
+  .meta({ id: 'UsageMetrics' });
 
-export interface UsagePage {
-  readonly data: UsageMetrics[];
-  readonly pagination: { readonly limit: number; readonly nextCursor: string | null };
-}
+export const usagePage = z.strictObject({
+  data: z.array(usageMetrics),
+  pagination: z
+    .strictObject({ limit: z.int(), nextCursor: z.string().nullable() })
+    .meta({ id: 'PaginationInfo' }),
+});
+
+export type UsageMetrics = Readonly<z.output<typeof usageMetrics>>;
+export type UsagePage = Readonly<z.output<typeof usagePage>>;
 
 /** The user's usage from `startDate` to `endDate`, both included, by period and type of event. */
 export async function usage(userId: string, query: z.output<typeof usageQuery>): Promise<UsagePage> {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { plainText } from '@/lib/api/schemas';
+import { plainText, time } from '@/lib/api/schemas';
 import { newApiKey } from '@/lib/auth/api-key';
 import { SCOPES, type Scope } from '@/lib/auth/identity';
 import { asUser } from '@/lib/database/transaction';
@@ -25,18 +25,24 @@ export const apiKeyInput = z.strictObject({
     .default(null),
 });
 
-export interface ApiKey {
-  readonly id: string;
-  readonly name: string;
-  /** How the key begins: enough to recognise it. */
-  readonly prefix: string;
-  readonly scopes: readonly Scope[];
-  readonly expiresAt: string | null;
-  /** To the minute. */
-  readonly lastUsedAt: string | null;
-  readonly revokedAt: string | null;
-  readonly createdAt: string;
-}
+export const apiKey = z
+  .strictObject({
+    id: z.uuid(),
+    name: z.string(),
+    prefix: z.string().describe('How the key begins: enough to recognise it.'),
+    scopes: z.array(z.enum(SCOPES)),
+    expiresAt: time.nullable(),
+    lastUsedAt: time.nullable().describe('To the minute.'),
+    revokedAt: time.nullable(),
+    createdAt: time,
+  })
+  .meta({ id: 'ApiKey' });
+
+export const newApiKeyAnswer = apiKey
+  .extend({ key: z.string().describe('Shown this once.') })
+  .meta({ id: 'NewApiKey' });
+
+export type ApiKey = Readonly<z.output<typeof apiKey>>;
 
 const present = (row: Row): ApiKey => ({
   id: row.id,
@@ -71,7 +77,7 @@ export async function listApiKeys(
 export async function createApiKey(
   userId: string,
   input: z.output<typeof apiKeyInput>,
-): Promise<ApiKey & { readonly key: string }> {
+): Promise<Readonly<z.output<typeof newApiKeyAnswer>>> {
   const { key, prefix, hash } = newApiKey();
   const row = await asUser(userId, async (tx) => {
     const { rows } = await tx.query<Row>(

@@ -1,8 +1,12 @@
+import { z } from 'zod';
 import { config } from '@/lib/config/config';
 import { DomainError } from '@/lib/errors/domain-error';
 import { assertJsonDepth } from '@/lib/http/json-depth';
 
 const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
+
+/** The schema of a body that is wanted as it was sent: signatures of webhooks are made over bytes. */
+export const rawBody = z.instanceof(Uint8Array);
 
 /**
  * Reads a JSON body of at most BODY_LIMIT_BYTES.
@@ -14,7 +18,7 @@ export async function readJson(request: Request): Promise<unknown> {
   if (!JSON_TYPE.test(request.headers.get('content-type') ?? '')) {
     throw new DomainError('Send the body as application/json.', 'UNSUPPORTED_MEDIA_TYPE');
   }
-  const bytes = await readBytes(request, config().BODY_LIMIT_BYTES);
+  const bytes = await readBytes(request);
   let body: unknown;
   try {
     body = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
@@ -25,8 +29,14 @@ export async function readJson(request: Request): Promise<unknown> {
   return body;
 }
 
-/** Stops reading where the limit is passed: what a client says of the length is not believed. */
-async function readBytes(request: Request, limit: number): Promise<Uint8Array> {
+/**
+ * Reads a body of at most BODY_LIMIT_BYTES as it was sent. It stops reading where the limit is passed: what a client says
+ * of the length is not believed.
+ *
+ * @throws DomainError PAYLOAD_TOO_LARGE
+ */
+export async function readBytes(request: Request): Promise<Uint8Array> {
+  const limit = config().BODY_LIMIT_BYTES;
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of request.body ?? []) {

@@ -11,12 +11,13 @@ import { type RateLimitResult, rateLimit, rateLimitHeaders } from '@/lib/rate-li
 import { recordSecurityEvent } from '@/lib/security/security-events';
 import { requestDuration } from '@/lib/telemetry/metrics';
 import type { Answer } from './answer';
-import { readJson } from './body';
+import { rawBody, readBytes, readJson } from './body';
+import type { Description, Operation } from './operation';
 import { problemResponse } from './problems';
 import { none } from './schemas';
 import { validate } from './validate';
 
-type Access =
+export type Access =
   /** Anybody. */
   | 'public'
   /** A signed-in user, and no API key: what keys could use to get themselves more rights. */
@@ -24,17 +25,23 @@ type Access =
   /** A signed-in user, or an API key with this scope. */
   | Scope;
 
-interface Options<Who, Params, Query, Body> {
+interface Way<Who, Params, Query, Body> {
   readonly access: Who;
   /** Of the path. Each schema refuses what it does not name. */
   readonly params?: Params;
   readonly query?: Query;
+  /** JSON, or {@link rawBody}. */
   readonly body?: Body;
   /** Counted apart, with RATE_LIMIT_CREDENTIALS_MAX, besides the limit that all requests share. */
   readonly limit?: 'credentials';
-  /** False for what answers paths that nobody knows: they are one to the metrics, or a scanner could fill them. */
-  readonly isRoute?: boolean;
 }
+
+type Options<Who, Params, Query, Body> = Way<Who, Params, Query, Body> &
+  (
+    | Description
+    /** What answers paths that nobody knows: they are one to the metrics, or a scanner could fill them. */
+    | { readonly isRoute: false }
+  );
 
 type Caller<Who extends Access> = Who extends 'public'
   ? undefined
@@ -58,12 +65,19 @@ interface Input<
 /** `params` is undefined where the path has none. */
 type Context = { params: Promise<Record<string, string | string[] | undefined> | undefined> };
 
+/** A handler as Next.js calls it, and what the OpenAPI document says of it. */
+export type RouteHandler = ((request: NextRequest, context: Context) => Promise<Response>) & {
+  readonly operation: Operation;
+};
+
 /**
  * Makes a route handler. Every request takes the same way: rate limit, authentication, validation, business logic, and
  * one mapping of errors.
  *
- *     export const PUT = handler({ access: 'projects:write', params, body }, async ({ caller, params, body }) =>
- *       ok(await replaceProject(caller.userId, params.id, body)));
+ *     export const PUT = handler(
+ *       { operationId: 'replaceProject', summary: 'Replaces a project', access: 'projects:write', params, body, answers: { 200: data(project) } },
+ *       async ({ caller, params, body }) => ok(await replaceProject(caller.userId, params.id, body)),
+ *     );
  */
 export function handler<
   Who extends Access,
@@ -73,8 +87,9 @@ export function handler<
 >(
   options: Options<Who, Params, Query, Body>,
   logic: (input: Input<Who, Params, Query, Body>) => Promise<Answer>,
-): (request: NextRequest, context: Context) => Promise<Response> {
-  return (request, context) => {
+): RouteHandler {
+  const isRoute = !('isRoute' in options);
+  const handle = (request: NextRequest, context: Context) => {
     const requestId = request.headers.get('x-request-id') ?? randomUUID();
     return requestContext.run({ requestId }, async () => {
       const started = performance.now();
@@ -88,16 +103,13 @@ export function handler<
           caller,
           params: validate(options.params ?? none, (await context.params) ?? {}) as z.output<Params>,
           query: validate(options.query ?? none, toObject(request.nextUrl.searchParams)) as z.output<Query>,
-          body: (options.body && validate(options.body, await readJson(request))) as z.output<Body>,
+          body: (await readBody(request, options.body)) as z.output<Body>,
         };
         response = toResponse(await logic(input));
       } catch (error) {
         response = problemResponse(error, request.nextUrl.pathname, requestId, headersOf(error));
       }
-      const route =
-        options.isRoute === false
-          ? undefined
-          : routeOf(request.nextUrl.pathname, (await context.params) ?? {});
+      const route = isRoute ? routeOf(request.nextUrl.pathname, (await context.params) ?? {}) : undefined;
       requestDuration.record((performance.now() - started) / 1_000, {
         'http.request.method': request.method,
         'http.response.status_code': response.status,
@@ -120,6 +132,12 @@ export function handler<
       return response;
     });
   };
+  return Object.assign(handle, { operation: options });
+}
+
+async function readBody(request: Request, schema: z.ZodType | undefined): Promise<unknown> {
+  if (schema === undefined) return undefined;
+  return schema === rawBody ? readBytes(request) : validate(schema, await readJson(request));
 }
 
 class RateLimited extends DomainError {

@@ -1,16 +1,11 @@
 import { type AuthError, createClient, isAuthRetryableFetchError, type Session } from '@supabase/supabase-js';
+import type { z } from 'zod';
 import { config } from '@/lib/config/config';
 import { DomainError, ValidationError } from '@/lib/errors/domain-error';
+import type { session } from './schemas';
 import { forgetSession } from './sessions';
 
-/** What a client needs to act as a user, and to go on doing so. */
-export interface SessionAnswer {
-  readonly accessToken: string;
-  readonly refreshToken: string;
-  /** Seconds. */
-  readonly expiresIn: number;
-  readonly user: { readonly id: string; readonly email: string | undefined };
-}
+type SessionAnswer = Readonly<z.output<typeof session>>;
 
 /** A client of its own for each call: one that is shared would hold one user's session for all. */
 const auth = () =>

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { id } from '@/lib/api/schemas';
+import { id, time } from '@/lib/api/schemas';
 import { asUser, type Transaction } from '@/lib/database/transaction';
 import type { Tables } from '@/lib/database.types';
 import { DomainError } from '@/lib/errors/domain-error';
@@ -17,11 +17,15 @@ export const memberInput = z.strictObject({ userId: id, role: role.default('view
 export const memberChanges = z.strictObject({ role });
 export const memberParams = z.strictObject({ id, userId: id });
 
-export interface Member {
-  readonly userId: string;
-  readonly role: Row['role'];
-  readonly createdAt: string;
-}
+export const member = z
+  .strictObject({
+    userId: z.uuid(),
+    role: z.enum(['viewer', 'editor', 'admin', 'owner']),
+    createdAt: time,
+  })
+  .meta({ id: 'Member' });
+
+export type Member = Readonly<z.output<typeof member>>;
 
 const present = (row: Row): Member => ({ userId: row.user_id, role: row.role, createdAt: row.created_at });
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { plainText } from '@/lib/api/schemas';
+import { plainText, time } from '@/lib/api/schemas';
 import type { Tables } from '@/lib/database.types';
 
 const settings = z.strictObject({
@@ -27,16 +27,20 @@ export type ProjectInput = z.output<typeof projectInput>;
 export type ProjectChanges = z.output<typeof projectChanges>;
 
 /** A project as the API shows it. */
-export interface Project {
-  readonly id: string;
-  readonly ownerId: string;
-  readonly name: string;
-  readonly description: string | null;
-  readonly settings: { readonly isPublic: boolean; readonly features: readonly string[] };
-  readonly version: number;
-  readonly createdAt: string;
-  readonly updatedAt: string;
-}
+export const project = z
+  .strictObject({
+    id: z.uuid(),
+    ownerId: z.uuid(),
+    name: z.string(),
+    description: z.string().nullable(),
+    settings: z.strictObject({ isPublic: z.boolean(), features: z.array(z.string()) }),
+    version: z.int(),
+    createdAt: time,
+    updatedAt: time,
+  })
+  .meta({ id: 'Project' });
+
+export type Project = Readonly<z.output<typeof project>>;
 
 /** A row; what `settings` holds is known here, and only that it is JSON in the database. */
 export type ProjectRow = Omit<Tables<'projects'>, 'settings'> & Pick<Project, 'settings'>;

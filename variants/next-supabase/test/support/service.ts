@@ -20,6 +20,7 @@ export async function startService(env: Record<string, string> = {}): Promise<Se
       HOST: '127.0.0.1',
       PORT: '0',
       SHUTDOWN_DRAIN_MS: '0',
+      ENCRYPTION_KEYS: 'e'.repeat(64),
       ...env,
     },
     stdio: ['ignore', 'pipe', 'inherit'],

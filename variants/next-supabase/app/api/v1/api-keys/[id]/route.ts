@@ -7,9 +7,21 @@ import { recordSecurityEvent } from '@/lib/security/security-events';
 
 const params = z.strictObject({ id });
 
-/** Revokes the key. It stays in the list. */
-export const DELETE = handler({ access: 'session', params }, async ({ request, caller, params }) => {
-  await revokeApiKey(caller.userId, params.id);
-  recordSecurityEvent('api_key.revoked', request, { userId: caller.userId, metadata: { keyId: params.id } });
-  return noContent();
-});
+export const DELETE = handler(
+  {
+    operationId: 'revokeApiKey',
+    summary: 'Revokes an API key, from the next request on; it stays in the list',
+    access: 'session',
+    params,
+    answers: { 204: null },
+    problems: ['API_KEY_NOT_FOUND'],
+  },
+  async ({ request, caller, params }) => {
+    await revokeApiKey(caller.userId, params.id);
+    recordSecurityEvent('api_key.revoked', request, {
+      userId: caller.userId,
+      metadata: { keyId: params.id },
+    });
+    return noContent();
+  },
+);

@@ -1,14 +1,25 @@
 import { ok } from '@/lib/api/answer';
 import { handler } from '@/lib/api/handler';
-import { refreshInput } from '@/lib/auth/schemas';
+import { data } from '@/lib/api/schemas';
+import { refreshInput, session } from '@/lib/auth/schemas';
 import { refresh } from '@/lib/auth/supabase-auth';
 import { recordSecurityEvent } from '@/lib/security/security-events';
 
-export const POST = handler({ access: 'public', body: refreshInput }, async ({ request, body }) => {
-  try {
-    return ok(await refresh(body.refreshToken));
-  } catch (error) {
-    recordSecurityEvent('auth.refresh_failed', request);
-    throw error;
-  }
-});
+export const POST = handler(
+  {
+    operationId: 'refresh',
+    summary: 'A new access token, and the next refresh token',
+    access: 'public',
+    body: refreshInput,
+    answers: { 200: data(session) },
+    problems: ['INVALID_REFRESH_TOKEN', 'AUTH_REFUSED', 'AUTH_UNAVAILABLE'],
+  },
+  async ({ request, body }) => {
+    try {
+      return ok(await refresh(body.refreshToken));
+    } catch (error) {
+      recordSecurityEvent('auth.refresh_failed', request);
+      throw error;
+    }
+  },
+);

@@ -1,11 +1,20 @@
 import { ok } from '@/lib/api/answer';
 import { handler } from '@/lib/api/handler';
-import { credentials } from '@/lib/auth/schemas';
+import { data } from '@/lib/api/schemas';
+import { credentials, session } from '@/lib/auth/schemas';
 import { signIn } from '@/lib/auth/supabase-auth';
 import { recordSecurityEvent } from '@/lib/security/security-events';
 
 export const POST = handler(
-  { access: 'public', body: credentials, limit: 'credentials' },
+  {
+    operationId: 'signIn',
+    summary: 'Signs a user in',
+    access: 'public',
+    body: credentials,
+    limit: 'credentials',
+    answers: { 200: data(session) },
+    problems: ['INVALID_CREDENTIALS', 'AUTH_REFUSED', 'AUTH_UNAVAILABLE'],
+  },
   async ({ request, body }) => {
     try {
       return ok(await signIn(body.email, body.password));

@@ -1,20 +1,36 @@
 import { z } from 'zod';
 import { created, page } from '@/lib/api/answer';
 import { handler } from '@/lib/api/handler';
-import { id, pageQuery } from '@/lib/api/schemas';
-import { addMember, listMembers, memberInput } from '@/lib/members/members';
+import { data, id, pageOf, pageQuery } from '@/lib/api/schemas';
+import { addMember, listMembers, member, memberInput } from '@/lib/members/members';
 
 const params = z.strictObject({ id });
 
 export const GET = handler(
-  { access: 'projects:read', params, query: pageQuery },
+  {
+    operationId: 'listMembers',
+    summary: 'The members of a project, those who joined first at the top',
+    access: 'projects:read',
+    params,
+    query: pageQuery,
+    answers: { 200: pageOf(member) },
+    problems: ['PROJECT_NOT_FOUND'],
+  },
   async ({ caller, params, query }) => page(await listMembers(caller.userId, params.id, query)),
 );
 
 export const POST = handler(
-  { access: 'projects:write', params, body: memberInput },
+  {
+    operationId: 'addMember',
+    summary: 'Adds a member to a project',
+    access: 'projects:write',
+    params,
+    body: memberInput,
+    answers: { 201: data(member) },
+    problems: ['PROJECT_NOT_FOUND', 'USER_NOT_FOUND', 'MEMBER_EXISTS', 'FORBIDDEN'],
+  },
   async ({ caller, params, body }) => {
-    const member = await addMember(caller.userId, params.id, body);
-    return created(member, `/api/v1/projects/${params.id}/members/${member.userId}`);
+    const added = await addMember(caller.userId, params.id, body);
+    return created(added, `/api/v1/projects/${params.id}/members/${added.userId}`);
   },
 );

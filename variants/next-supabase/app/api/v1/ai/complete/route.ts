@@ -1,0 +1,45 @@
+import { z } from 'zod';
+import { beginCompletion, type CompletionStream, complete } from '@/lib/ai/complete';
+import { completion, completionInput } from '@/lib/ai/schemas';
+import { ok } from '@/lib/api/answer';
+import { handler } from '@/lib/api/handler';
+import { data } from '@/lib/api/schemas';
+import { type StreamEvent, streamed } from '@/lib/api/streamed';
+
+/** `delta` for each part of the text, then `done`; `error` where it breaks off. */
+async function* toEvents(parts: CompletionStream): AsyncGenerator<StreamEvent, void> {
+  for (;;) {
+    const { done, value } = await parts.next();
+    if (done) return yield { event: 'done', data: value };
+    yield { event: 'delta', data: { text: value } };
+  }
+}
+
+export const POST = handler(
+  {
+    operationId: 'complete',
+    summary: 'Asks a model: the whole answer, or with stream as server-sent events delta, done and error',
+    access: 'ai:complete',
+    body: completionInput,
+    answers: { 200: { 'application/json': data(completion), 'text/event-stream': z.string() } },
+    problems: [
+      'AI_NOT_CONFIGURED',
+      'AI_BUDGET_EXCEEDED',
+      'INTEGRATION_UNAVAILABLE',
+      'INTEGRATION_RATE_LIMITED',
+      'INTEGRATION_TIMEOUT',
+      'INTEGRATION_REFUSED',
+    ],
+  },
+  async ({ request, caller, body }) => {
+    const abandoned = new AbortController();
+    request.signal.addEventListener('abort', () => abandoned.abort(), { once: true });
+    if (!body.stream) return ok(await complete(caller.userId, body, abandoned.signal));
+    const parts = await beginCompletion(caller.userId, body, abandoned.signal);
+    const about = {
+      instance: request.nextUrl.pathname,
+      requestId: request.headers.get('x-request-id') ?? '',
+    };
+    return { status: 200, stream: streamed(toEvents(parts), about, abandoned) };
+  },
+);
