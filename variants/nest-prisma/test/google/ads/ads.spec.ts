@@ -234,6 +234,12 @@ describe('over HTTP', () => {
     });
   });
 
+  it('a value so small that JSON writes it with an exponent is a value like others', async () => {
+    const { status } = await owner.post(`${path()}/${CUSTOMER}/conversions`, body({ value: 5e-7 }));
+    expect(status).toBe(200);
+    expect(google.ads.conversions.get('9007199254740993 order-1')?.conversionValue).toBe(5e-7);
+  });
+
   it.each([
     ['a value without a currency', { currency: undefined }],
     ['a currency that there is not', { currency: 'EURO' }],

@@ -67,7 +67,7 @@ export class ConversionDto {
 
   @ApiPropertyOptional({ minimum: 0, maximum: 1_000_000_000, description: 'in the currency' })
   @MayBeOmitted()
-  @IsNumber({ maxDecimalPlaces: 6 })
+  @IsNumber()
   @Min(0)
   @Max(1_000_000_000)
   readonly value?: number;
