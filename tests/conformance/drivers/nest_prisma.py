@@ -103,6 +103,8 @@ class NestPrisma:
             "SERVICE_TOKEN_AUDIENCE": AUDIENCE,
             "RATE_LIMIT_USER_MAX": "1000000",
             "RATE_LIMIT_ORGANIZATION_MAX": "1000000",
+            # Google is asked by the requests of a test alone, and not by syncs as well; tests of jobs start workers.
+            "WORKER_IN_API": "false",
             **self.google.settings,
         }
 
