@@ -239,13 +239,14 @@ describe('testing a connection', () => {
 describe('rotating the encryption key', () => {
   const [OLD, NEW] = ['b'.repeat(64), 'c'.repeat(64)];
 
+  function rotate(keys: string, changes: Record<string, string> = {}) {
+    const env = { PATH: process.env.PATH, ...settings(database), ENCRYPTION_KEYS: keys, ...changes };
+    const cli = new URL('../../src/modules/providers/rotate.cli.ts', import.meta.url).pathname;
+    return Bun.spawnSync([process.execPath, cli], { env, cwd: '/tmp' });
+  }
+
   it('rewrites every secret, can run again, and lets the old key go', async () => {
     await create();
-    const rotate = (keys: string) => {
-      const env = { PATH: process.env.PATH, ...settings(database), ENCRYPTION_KEYS: keys };
-      const cli = new URL('../../src/modules/providers/rotate.cli.ts', import.meta.url).pathname;
-      return Bun.spawnSync([process.execPath, cli], { env, cwd: '/tmp' });
-    };
     const unreadable = (await database.owner.query(`SELECT count(*)::int AS n FROM provider_keys`)).rows[0].n;
     expect(unreadable).toBeGreaterThan(1);
     // The row that an earlier test has moved cannot be read by anybody.
@@ -270,17 +271,32 @@ describe('rotating the encryption key', () => {
     }
   });
 
+  it('tells of a secret that somebody is changing meanwhile, and fails', async () => {
+    const changing = await database.owner.connect();
+    await changing.query('BEGIN');
+    await changing.query('SELECT FROM provider_keys LIMIT 1 FOR UPDATE');
+    const first = rotate(`${OLD},${NEW}`);
+    await changing.query('COMMIT');
+    changing.release();
+    expect(first.stdout.toString()).toContain('keys: 1 were being changed; run this again');
+    expect(first.exitCode).toBe(1);
+    const second = rotate(`${OLD},${NEW}`);
+    expect(second.stdout.toString()).toBe(
+      'keys: encrypted 1 anew; 0 could not be read and stay as they are\n',
+    );
+    expect(second.exitCode).toBe(0);
+  });
+
+  it('takes keys that were made for development, unless it is told that this is production', () => {
+    const keys = `dev_${'e'.repeat(64)},${OLD},${NEW}`;
+    expect(rotate(keys, { NODE_ENV: '' }).stderr.toString()).toBe('');
+    expect(rotate(keys, { NODE_ENV: 'production' }).stderr.toString()).toContain('made for development');
+  });
+
   it('leaves what it cannot read as it is, names it in the log, and fails', async () => {
     await create();
-    const env = {
-      PATH: process.env.PATH,
-      ...settings(database),
-      LOG_LEVEL: 'error',
-      ENCRYPTION_KEYS: 'd'.repeat(64),
-    };
-    const cli = new URL('../../src/modules/providers/rotate.cli.ts', import.meta.url).pathname;
     const before = (await database.owner.query('SELECT id, secret FROM provider_keys ORDER BY id')).rows;
-    const { exitCode, stdout } = Bun.spawnSync([process.execPath, cli], { env, cwd: '/tmp' });
+    const { exitCode, stdout } = rotate('d'.repeat(64), { LOG_LEVEL: 'error' });
     expect(exitCode).toBe(1);
     expect(stdout.toString()).toContain(`"providerKeyId":"${before[0].id}"`);
     expect((await database.owner.query('SELECT id, secret FROM provider_keys ORDER BY id')).rows).toEqual(

@@ -69,6 +69,10 @@ export function createProvidersRepository(db: Database) {
       });
     },
 
+    /** How many secrets do not start with a prefix. */
+    countSecretsWithout: (prefix: string): Promise<number> =>
+      db.$count(providerKeys, notLike(providerKeys.secret, `${prefix}%`)),
+
     /**
      * Rewrites, in one transaction, secrets that do not start with a prefix. Rows that somebody else is changing are left
      * for a later call.

@@ -21,9 +21,11 @@ const service = createProvidersService({
   allowedHosts: [],
   log: createLogger(config),
 });
-const { rewritten, unreadable } = await service.rotate();
+const { rewritten, unreadable, left } = await service.rotate();
 await pool.end();
 process.stdout.write(
   `keys: encrypted ${rewritten} anew; ${unreadable} could not be read and stay as they are\n`,
 );
-if (unreadable > 0) process.exitCode = 1;
+if (left > 0)
+  process.stdout.write(`keys: ${left} were being changed; run this again before you drop a key\n`);
+if (unreadable > 0 || left > 0) process.exitCode = 1;

@@ -146,9 +146,9 @@ export function createProvidersService({
     /**
      * Encrypts everything that is under an older key anew, in batches: it may be stopped and run again at any time.
      *
-     * @returns how many secrets were rewritten, and how many could not be read
+     * @returns how many secrets were rewritten, how many could not be read, and how many somebody else was changing
      */
-    async rotate(batchSize = 100): Promise<{ rewritten: number; unreadable: number }> {
+    async rotate(batchSize = 100): Promise<{ rewritten: number; unreadable: number; left: number }> {
       const done = { rewritten: 0, unreadable: 0 };
       const start = '00000000-0000-0000-0000-000000000000';
       let after: Pick<ProviderKeyRow, 'userId' | 'id'> = { userId: start, id: start };
@@ -166,9 +166,11 @@ export function createProvidersService({
           }
         });
         const last = rows.at(-1);
-        if (last === undefined) return done;
+        if (last === undefined) break;
         after = last;
       }
+      const others = await repository.countSecretsWithout(encryption.currentPrefix);
+      return { ...done, left: others - done.unreadable };
     },
   };
 }
