@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { type NextRequest, NextResponse } from 'next/server';
 import { config as settings } from '@/lib/config/config';
 
@@ -5,13 +6,17 @@ const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE';
 const EXPOSED =
   'etag, idempotency-replayed, location, ratelimit, ratelimit-policy, retry-after, x-request-id';
 
+const ALONE = "frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
 /** An API: nothing that it answers is to be shown, framed or run. */
-const NOTHING = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'";
+const NOTHING = `default-src 'none'; ${ALONE}`;
 
 /** Swagger UI has styles and icons of its own in the page. */
-const DOCS =
-  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
-  "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+const DOCS = `default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; ${ALONE}`;
+
+/** Next.js puts scripts into its pages, and on each the nonce that it finds in this policy of the request. */
+const page = (nonce: string) =>
+  `default-src 'none'; script-src 'nonce-${nonce}' 'strict-dynamic'; style-src 'self'; img-src 'self'; connect-src 'self'; ${ALONE}`;
 
 const SECURITY_HEADERS = {
   'cross-origin-opener-policy': 'same-origin',
@@ -28,10 +33,14 @@ export function proxy(request: NextRequest): NextResponse {
   const allowed = origin !== null && settings().CORS_ORIGINS.includes(origin);
   const isPreflight =
     request.method === 'OPTIONS' && origin !== null && request.headers.has('access-control-request-method');
-  const response = isPreflight ? new NextResponse(null, { status: 204 }) : NextResponse.next();
+  const policy = policyFor(request.nextUrl.pathname);
+  const headers = new Headers(request.headers);
+  headers.set('content-security-policy', policy);
+  const response = isPreflight
+    ? new NextResponse(null, { status: 204 })
+    : NextResponse.next({ request: { headers } });
   for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.headers.set(name, value);
-  const isDocs = request.nextUrl.pathname === '/docs';
-  response.headers.set('content-security-policy', isDocs ? DOCS : NOTHING);
+  response.headers.set('content-security-policy', policy);
   response.headers.append('vary', 'Origin');
   if (!allowed) return response;
   response.headers.set('access-control-allow-origin', origin);
@@ -45,4 +54,9 @@ export function proxy(request: NextRequest): NextResponse {
     response.headers.set('access-control-max-age', '600');
   }
   return response;
+}
+
+function policyFor(path: string): string {
+  if (path === '/docs') return DOCS;
+  return path === '/status' ? page(randomUUID()) : NOTHING;
 }

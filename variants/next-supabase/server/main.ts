@@ -10,6 +10,7 @@ import { CLIENT_ADDRESS_HEADER } from '../lib/http/client-address.ts';
 import { answerParserError } from '../lib/http/parser-errors.ts';
 import { requestId } from '../lib/http/request-id.ts';
 import { log } from '../lib/log.ts';
+import { stopTracing } from '../lib/telemetry/tracing.ts';
 import { answerInProblems } from './answer-in-problems.ts';
 
 /** SIGTERM must end the process within 10 s, whatever hangs. */
@@ -67,6 +68,7 @@ async function shutDown(): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, settings.SHUTDOWN_DRAIN_MS));
   await new Promise((resolve) => server.close(resolve));
   await app.close();
+  await stopTracing();
   log().info('stopped');
   process.exit(0);
 }

@@ -1,12 +1,12 @@
--- Development data: two users (password: correct horse battery), a project of theirs and some usage.
+-- Development data: two users (password: correct horse battery; Ada is an administrator of the service), a project of theirs and some usage.
 -- It can be run again: what is there stays as it is.
 INSERT INTO auth.users (id, aud, role, email, encrypted_password, email_confirmed_at, raw_app_meta_data, raw_user_meta_data)
 SELECT id::uuid, 'authenticated', 'authenticated', email, extensions.crypt('correct horse battery', extensions.gen_salt('bf')),
-  now(), '{"provider": "email", "providers": ["email"]}', jsonb_build_object('name', name)
+  now(), app_metadata::jsonb, jsonb_build_object('name', name)
 FROM (VALUES
-  ('a0000000-0000-4000-8000-000000000001', 'ada@example.com', 'Ada'),
-  ('a0000000-0000-4000-8000-000000000002', 'grace@example.com', 'Grace')
-) AS people (id, email, name)
+  ('a0000000-0000-4000-8000-000000000001', 'ada@example.com', 'Ada', '{"provider": "email", "providers": ["email"], "role": "admin"}'),
+  ('a0000000-0000-4000-8000-000000000002', 'grace@example.com', 'Grace', '{"provider": "email", "providers": ["email"]}')
+) AS people (id, email, name, app_metadata)
 ON CONFLICT DO NOTHING;
 
 INSERT INTO public.projects (id, user_id, name, description)

@@ -10,6 +10,7 @@ import { requestContext } from '@/lib/logging/logger';
 import { type RateLimitResult, rateLimit, rateLimitHeaders } from '@/lib/rate-limit';
 import { recordSecurityEvent } from '@/lib/security/security-events';
 import { requestDuration } from '@/lib/telemetry/metrics';
+import { noteRequest } from '@/lib/telemetry/recent';
 import type { Answer } from './answer';
 import { rawBody, readBytes, readJson } from './body';
 import type { Description, Operation } from './operation';
@@ -22,6 +23,8 @@ export type Access =
   | 'public'
   /** A signed-in user, and no API key: what keys could use to get themselves more rights. */
   | 'session'
+  /** A signed-in user whose `app_metadata.role` is `admin`. */
+  | 'admin'
   /** A signed-in user, or an API key with this scope. */
   | Scope;
 
@@ -45,7 +48,7 @@ type Options<Who, Params, Query, Body> = Way<Who, Params, Query, Body> &
 
 type Caller<Who extends Access> = Who extends 'public'
   ? undefined
-  : Who extends 'session'
+  : Who extends 'session' | 'admin'
     ? Extract<Identity, { kind: 'session' }>
     : Identity;
 
@@ -110,7 +113,9 @@ export function handler<
         response = problemResponse(error, request.nextUrl.pathname, requestId, headersOf(error));
       }
       const route = isRoute ? routeOf(request.nextUrl.pathname, (await context.params) ?? {}) : undefined;
-      requestDuration.record((performance.now() - started) / 1_000, {
+      const ms = performance.now() - started;
+      noteRequest(ms, response.status);
+      requestDuration.record(ms / 1_000, {
         'http.request.method': request.method,
         'http.response.status_code': response.status,
         ...(route !== undefined && { 'http.route': route }),
@@ -124,8 +129,9 @@ export function handler<
         {
           method: request.method,
           path: request.nextUrl.pathname,
+          route,
           status: response.status,
-          durationMs: Math.round((performance.now() - started) * 10) / 10,
+          durationMs: Math.round(ms * 10) / 10,
         },
         'request',
       );
@@ -172,16 +178,18 @@ async function admitted(request: Request, access: Access): Promise<Identity | un
       'UNAUTHORIZED',
     );
   }
-  if (identity.kind === 'session') return identity;
-  if (access !== 'session' && identity.scopes.includes(access)) return identity;
-  recordSecurityEvent('access.denied', request, {
-    userId: identity.userId,
-    metadata: { keyId: identity.keyId },
-  });
-  const words =
-    access === 'session'
-      ? 'This takes a signed-in user, not an API key.'
-      : `The API key needs the scope ${access}.`;
+  const { userId } = identity;
+  if (identity.kind === 'session') {
+    if (access !== 'admin' || identity.isAdmin) return identity;
+    recordSecurityEvent('access.denied', request, { userId });
+    throw new DomainError('This takes an administrator of the service.', 'FORBIDDEN');
+  }
+  const needsUser = access === 'session' || access === 'admin';
+  if (!needsUser && identity.scopes.includes(access)) return identity;
+  recordSecurityEvent('access.denied', request, { userId, metadata: { keyId: identity.keyId } });
+  const words = needsUser
+    ? 'This takes a signed-in user, not an API key.'
+    : `The API key needs the scope ${access}.`;
   throw new DomainError(words, 'INSUFFICIENT_SCOPE');
 }
 

@@ -4,7 +4,13 @@ import { config } from '@/lib/config/config';
 import { DomainError } from '@/lib/errors/domain-error';
 import { processWide } from '@/lib/process-wide';
 
-const claims = z.object({ sub: z.uuid(), session_id: z.uuid(), role: z.literal('authenticated') });
+const claims = z.object({
+  sub: z.uuid(),
+  session_id: z.uuid(),
+  role: z.literal('authenticated'),
+  // Only the service role can change what is in here, not the user.
+  app_metadata: z.looseObject({ role: z.string().optional() }).default({}),
+});
 
 /** The project's public keys: fetched once, and again when a token names one that is not known. */
 const jwks = () =>
@@ -22,7 +28,7 @@ const jwks = () =>
  */
 export async function verifyAccessToken(
   token: string,
-): Promise<{ userId: string; sessionId: string } | undefined> {
+): Promise<{ userId: string; sessionId: string; isAdmin: boolean } | undefined> {
   const { SUPABASE_URL, SUPABASE_JWT_SECRET } = config();
   const options: JWTVerifyOptions = {
     issuer: `${SUPABASE_URL}/auth/v1`,
@@ -39,7 +45,8 @@ export async function verifyAccessToken(
           })
       : await jwtVerify(token, jwks(), { ...options, algorithms: ['ES256', 'RS256'] });
     const { success, data } = claims.safeParse(payload);
-    return success ? { userId: data.sub, sessionId: data.session_id } : undefined;
+    if (!success) return undefined;
+    return { userId: data.sub, sessionId: data.session_id, isAdmin: data.app_metadata.role === 'admin' };
   } catch (error) {
     if (isUnreachable(error)) {
       throw new DomainError(

@@ -2,6 +2,7 @@ import pg from 'pg';
 import { config } from '@/lib/config/config';
 import { log } from '@/lib/log';
 import { processWide } from '@/lib/process-wide';
+import { measureQueries } from '@/lib/telemetry/queries';
 
 const { builtins } = pg.types;
 // As the generated types (`database.types.ts`) and PostgREST have them: times are text, counts are numbers.
@@ -28,6 +29,7 @@ export function pool(): pg.Pool {
     });
     // An idle connection that is lost is replaced by the next query; without a listener it would end the process.
     created.on('error', (error) => log().warn({ err: error }, 'a connection to the database was lost'));
+    created.on('connect', measureQueries);
     return created;
   });
 }

@@ -154,6 +154,7 @@ function problems(operation: Operation, components: Map<string, Schema>): Record
     ...(params || query || body ? WITH_INPUT : []),
     ...(body ? WITH_BODY : []),
     ...(access === 'public' ? [] : WITH_CALLER),
+    ...(access === 'admin' ? ['FORBIDDEN'] : []),
     ...headers.flatMap((header) => header.problems),
     ...(operation.problems ?? []),
     ...ALWAYS,

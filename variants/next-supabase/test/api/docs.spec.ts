@@ -11,7 +11,9 @@ describe('the documentation', () => {
       responses: {
         200: {
           content: {
-            'application/json': { schema: { properties: { data: { $ref: '#/components/schemas/Project' } } } },
+            'application/json': {
+              schema: { properties: { data: { $ref: '#/components/schemas/Project' } } },
+            },
           },
         },
         404: { description: 'PROJECT_NOT_FOUND' },
@@ -24,11 +26,16 @@ describe('the documentation', () => {
   it('is shown to people by a page whose scripts all come from here', async () => {
     const page = await fetch(`${inject('url')}/docs`);
     expect(page.headers.get('content-security-policy')).toContain("script-src 'self';");
-    const files = [...(await page.text()).matchAll(/(?:src|href)="(\/docs\/[^"]+)"/g)].map(([, file]) => file);
+    const files = [...(await page.text()).matchAll(/(?:src|href)="(\/docs\/[^"]+)"/g)].map(
+      ([, file]) => file,
+    );
     expect(files).toHaveLength(3);
     for (const file of files) {
       const { status, headers } = await fetch(inject('url') + file);
-      expect([status, headers.get('content-type')]).toEqual([200, expect.stringMatching(/^text\/(css|javascript)/)]);
+      expect([status, headers.get('content-type')]).toEqual([
+        200,
+        expect.stringMatching(/^text\/(css|javascript)/),
+      ]);
     }
   });
 

@@ -13,7 +13,7 @@ export interface Service {
 
 /** Starts the built service as production does, on a free port. */
 export async function startService(env: Record<string, string> = {}): Promise<Service> {
-  const child = spawn(process.execPath, ['dist/server/main.js'], {
+  const child = spawn(process.execPath, ['--import', './dist/server/instrumentation.js', 'dist/server/main.js'], {
     env: {
       ...process.env,
       NODE_ENV: 'production',
