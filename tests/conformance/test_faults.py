@@ -7,6 +7,7 @@ import json
 import re
 import signal
 import time
+import uuid
 from pathlib import Path
 
 import httpx
@@ -28,12 +29,14 @@ GRACE = 10.0
 
 @pytest.mark.check(31)
 async def test_a_stopped_database_makes_it_unready_and_nothing_else_and_it_recovers_by_itself(
-    driver: Driver, folder: Path, launcher: Path, start_service: StartService, client: Client
+    driver: Driver, folder: Path, launcher: Path, postgres: Postgres, start_service: StartService, client: Client
 ) -> None:
-    postgres = Postgres.start(launcher)
+    # The database alone: where another server stops with it, that one may be what readiness tells of.
+    others = {name: url for name, url in postgres.env.items() if not name.endswith("DATABASE_URL")}
+    postgres = Postgres.start(launcher, elsewhere=others)
     try:
         migrate(folder, driver.migrate, postgres.env)
-        service = start_service(**postgres.env)
+        service = start_service(**postgres.env, **driver.apart(f"test-{uuid.uuid4().hex}"))
         api = client(service)
         resource = (await driver.create().send(api)).json()["id"]
         async with load(driver, api, resource) as answers:
@@ -46,7 +49,7 @@ async def test_a_stopped_database_makes_it_unready_and_nothing_else_and_it_recov
         for answer in answers:
             assert answer.status_code == 201 or problem(answer, 503)
 
-        postgres = Postgres.start(launcher)
+        postgres = Postgres.start(launcher, elsewhere=others)
         await service.becomes(200)
         assert (await driver.write_once(resource).send(api)).status_code == 201
         assert service.process.poll() is None
