@@ -124,7 +124,7 @@ async function* charged(
   let usage = { inputTokens, outputTokens: 0 };
   let end: CompletionEnd | undefined;
   try {
-    for (let event: ModelEvent | void = first; event; event = (await rest.next()).value) {
+    for (let event: ModelEvent | undefined = first; event; event = (await rest.next()).value ?? undefined) {
       if (event.type === 'text') {
         usage = { inputTokens, outputTokens: usage.outputTokens + estimateTokens([{ content: event.text }]) };
         yield event.text;

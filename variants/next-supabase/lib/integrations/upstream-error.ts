@@ -56,7 +56,13 @@ export function toUpstreamError(service: string, error: unknown): DomainError {
   const answered = [status, statusCode].find((value) => typeof value === 'number');
   const failure = String(code ?? name ?? 'unknown');
   if (answered === undefined) {
-    return new UpstreamError(service, isTimeout(error) ? 'TIMEOUT' : 'UNAVAILABLE', undefined, undefined, failure);
+    return new UpstreamError(
+      service,
+      isTimeout(error) ? 'TIMEOUT' : 'UNAVAILABLE',
+      undefined,
+      undefined,
+      failure,
+    );
   }
   const asked = retryAfterMs(new Headers(headers).get('retry-after'));
   if (answered === 429) return new UpstreamError(service, 'RATE_LIMITED', answered, asked, failure);

@@ -39,7 +39,9 @@ export async function startModels() {
     const behaviour = next[service].shift() ?? {};
     if (behaviour.status !== undefined) {
       response.writeHead(behaviour.status, { 'content-type': 'application/json', ...behaviour.headers });
-      response.end(JSON.stringify({ type: 'error', error: { type: 'error', message: `${key} was not good` } }));
+      response.end(
+        JSON.stringify({ type: 'error', error: { type: 'error', message: `${key} was not good` } }),
+      );
       return;
     }
     response.on('close', () => {
