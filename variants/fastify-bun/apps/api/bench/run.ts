@@ -248,6 +248,7 @@ await owner.end();
 const results = {
   machine: `${cpus().length} cores (${cpus()[0]?.model.trim()}), Bun ${Bun.version}, PostgreSQL ${rows[0].server_version}`,
   connections: WORKERS,
+  clients: 'the process that is the provider as well',
   streams: {
     count: STREAMS,
     chunks: CHUNKS,
