@@ -63,7 +63,9 @@ export function Panels({ metrics: { api, database, integrations } }: { metrics: 
         {Object.entries(integrations).map(([service, { successRate, averageLatency, errors }]) => (
           <div key={service}>
             <h3>{service}</h3>
-            <Figures of={{ Success: percent(successRate), Average: ms(averageLatency), Errors: `${errors}` }} />
+            <Figures
+              of={{ Success: percent(successRate), Average: ms(averageLatency), Errors: `${errors}` }}
+            />
           </div>
         ))}
       </section>

@@ -13,18 +13,22 @@ export interface Service {
 
 /** Starts the built service as production does, on a free port. */
 export async function startService(env: Record<string, string> = {}): Promise<Service> {
-  const child = spawn(process.execPath, ['--import', './dist/server/instrumentation.js', 'dist/server/main.js'], {
-    env: {
-      ...process.env,
-      NODE_ENV: 'production',
-      HOST: '127.0.0.1',
-      PORT: '0',
-      SHUTDOWN_DRAIN_MS: '0',
-      ENCRYPTION_KEYS: 'e'.repeat(64),
-      ...env,
+  const child = spawn(
+    process.execPath,
+    ['--import', './dist/server/instrumentation.js', 'dist/server/main.js'],
+    {
+      env: {
+        ...process.env,
+        NODE_ENV: 'production',
+        HOST: '127.0.0.1',
+        PORT: '0',
+        SHUTDOWN_DRAIN_MS: '0',
+        ENCRYPTION_KEYS: 'e'.repeat(64),
+        ...env,
+      },
+      stdio: ['ignore', 'pipe', 'inherit'],
     },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  );
   const log: Record<string, unknown>[] = [];
   const exit = once(child, 'exit') as Promise<[number | null]>;
   const url = await new Promise<string>((resolve, reject) => {
