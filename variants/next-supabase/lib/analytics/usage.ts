@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { pageQuery } from '@/lib/api/schemas';
 import { asUser } from '@/lib/database/transaction';
 import { ValidationError } from '@/lib/errors/domain-error';
+import { USAGE } from './usage-statement';
 
 const DAY_MS = 86_400_000;
 const MAX_DAYS = 732;
@@ -47,12 +48,7 @@ export async function usage(userId: string, query: z.output<typeof usageQuery>):
   const [period, eventType] = query.cursor === undefined ? [null, null] : decode(query.cursor);
   const rows = await asUser(userId, async (tx) => {
     const result = await tx.query<UsageMetrics>(
-      `SELECT date_trunc($4, day::timestamp)::date AS period, event_type AS "eventType", sum(events)::bigint AS count
-       FROM usage_daily
-       WHERE user_id = $1 AND day BETWEEN $2 AND $3
-       GROUP BY 1, 2
-       HAVING $6::date IS NULL OR (date_trunc($4, day::timestamp)::date, event_type::text) > ($6::date, $7::text)
-       ORDER BY 1, 2 LIMIT $5`,
+      USAGE,
       [userId, startDate, endDate, groupBy, limit + 1, period, eventType],
     );
     return result.rows;
