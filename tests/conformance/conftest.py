@@ -24,13 +24,16 @@ from tests.conformance.drivers.fastify_bun import FastifyBun
 from tests.conformance.drivers.nest_drizzle import NestDrizzle
 from tests.conformance.drivers.nest_prisma import NestPrisma
 from tests.conformance.drivers.nest_typeorm import NestTypeorm
+from tests.conformance.drivers.next_supabase import NextSupabase
 from tests.conformance.processes import PATIENCE, Postgres, Service, environment, migrate
 from tests.conformance.scorecard import Outcome, table
 from tools import VARIANTS
 from tools.install import install, manager
 
 DRIVERS: tuple[Driver, ...] = tuple(
-    driver for driver in (NestTypeorm(), NestDrizzle(), FastifyBun(), NestPrisma()) if driver.variant in VARIANTS
+    driver
+    for driver in (NestTypeorm(), NestDrizzle(), FastifyBun(), NestPrisma(), NextSupabase())
+    if driver.variant in VARIANTS
 )
 
 # Limits that are a matter of their own tests.

@@ -66,23 +66,32 @@ async function post(path: string, body: object, headers = {}) {
     body: JSON.stringify(body),
   });
   if (!response.ok) throw new Error(`POST ${path} answered ${response.status}: ${await response.text()}`);
-  return ((await response.json()) as { data: { id: string; accessToken: string; user: { id: string } } }).data;
+  return ((await response.json()) as { data: { id: string; accessToken: string; user: { id: string } } })
+    .data;
 }
 
-const session = await post('/api/v1/auth/sign-up', { email: 'ada@bench.example', password: 'correct horse battery' });
+const session = await post('/api/v1/auth/sign-up', {
+  email: 'ada@bench.example',
+  password: 'correct horse battery',
+});
 const headers = { authorization: `Bearer ${session.accessToken}` };
-const project = await post('/api/v1/projects', { name: 'Analytical engine', description: 'Cards in, numbers out' }, headers);
+const project = await post(
+  '/api/v1/projects',
+  { name: 'Analytical engine', description: 'Cards in, numbers out' },
+  headers,
+);
 
 const path = `/api/v1/projects/${project.id}`;
 const READS = {
   'does nothing': `${cached.url}/health/live`,
-  'authenticates': `${cached.url}/api/v1/auth/session`,
+  authenticates: `${cached.url}/api/v1/auth/session`,
   'project, cached': cached.url + path,
   'project, uncached': uncached.url + path,
 };
 type Read = keyof typeof READS;
 const names = Object.keys(READS) as Read[];
-const measure = (name: Read) => load({ url: READS[name], headers, connections: CONNECTIONS, duration: SECONDS });
+const measure = (name: Read) =>
+  load({ url: READS[name], headers, connections: CONNECTIONS, duration: SECONDS });
 
 say(`warming up for ${SECONDS} s each ...`);
 for (const name of names) await measure(name);
@@ -91,7 +100,9 @@ const rounds: Record<Read, Load>[] = [];
 for (let turn = 1; turn <= ROUNDS; turn++) {
   const results = {} as Record<Read, Load>;
   for (const name of names) results[name] = await measure(name);
-  say(`round ${turn} of ${ROUNDS}: ${names.map((name) => `${name} ${round(rate(results[name]))}/s`).join(', ')}`);
+  say(
+    `round ${turn} of ${ROUNDS}: ${names.map((name) => `${name} ${round(rate(results[name]))}/s`).join(', ')}`,
+  );
   rounds.push(results);
 }
 await Promise.all([cached.stop(), uncached.stop()]);
@@ -164,7 +175,10 @@ await writeFile(
   here('./throughput.svg'),
   bars(
     'Reads per second',
-    names.map((label, index) => ({ label, colour: ['#9ca3af', '#6b7280', '#2563eb', '#059669'][index] ?? '' })),
+    names.map((label, index) => ({
+      label,
+      colour: ['#9ca3af', '#6b7280', '#2563eb', '#059669'][index] ?? '',
+    })),
     [{ label: `GET, ${CONNECTIONS} connections`, rates: names.map(per) }],
   ),
 );

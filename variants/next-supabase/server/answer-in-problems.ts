@@ -14,7 +14,6 @@ export function answerInProblems(request: IncomingMessage, response: ServerRespo
     const detail =
       response.statusCode === 405 ? `${request.method} is not for this path.` : 'The request is refused.';
     response.setHeader('content-type', PROBLEM_JSON);
-    response.setHeader('x-request-id', id);
     return end(JSON.stringify(namedProblem(statusToProblem(response.statusCode, detail, instance, id))));
   }) as typeof response.end;
 }

@@ -38,8 +38,10 @@ const isOverloaded = () =>
 
 server.on('request', (request: IncomingMessage, response: ServerResponse) => {
   // The handlers believe these, so whatever a client sends under these names is replaced.
-  request.headers['x-request-id'] = requestId(request);
+  const id = requestId(request);
+  request.headers['x-request-id'] = id;
   request.headers[CLIENT_ADDRESS_HEADER] = proxyAddr(request, trusts);
+  response.setHeader('x-request-id', id);
   answerInProblems(request, response);
   if (drain().draining) response.setHeader('connection', 'close');
   if (isOverloaded() && !request.url?.startsWith('/health/')) {

@@ -47,10 +47,15 @@ export async function usage(userId: string, query: z.output<typeof usageQuery>):
   const { startDate, endDate, groupBy, limit } = query;
   const [period, eventType] = query.cursor === undefined ? [null, null] : decode(query.cursor);
   const rows = await asUser(userId, async (tx) => {
-    const result = await tx.query<UsageMetrics>(
-      USAGE,
-      [userId, startDate, endDate, groupBy, limit + 1, period, eventType],
-    );
+    const result = await tx.query<UsageMetrics>(USAGE, [
+      userId,
+      startDate,
+      endDate,
+      groupBy,
+      limit + 1,
+      period,
+      eventType,
+    ]);
     return result.rows;
   });
   const data = rows.slice(0, limit);

@@ -5,6 +5,7 @@ import { SCOPES, type Scope } from '@/lib/auth/identity';
 import { asUser } from '@/lib/database/transaction';
 import type { Tables } from '@/lib/database.types';
 import { DomainError } from '@/lib/errors/domain-error';
+import { violatedConstraint } from '@/lib/errors/sql-state';
 import { decodeCursor } from '@/lib/pagination/cursor';
 import { type Page, toPage } from '@/lib/pagination/page';
 
@@ -73,7 +74,11 @@ export async function listApiKeys(
   return toPage(rows, limit, (row) => ({ time: new Date(row.created_at), id: row.id }), present);
 }
 
-/** Makes a key. This is the only time that `key` is shown: its hash is all that is stored. */
+/**
+ * Makes a key. This is the only time that `key` is shown: its hash is all that is stored.
+ *
+ * @throws DomainError API_KEY_NAME_TAKEN
+ */
 export async function createApiKey(
   userId: string,
   input: z.output<typeof apiKeyInput>,
@@ -85,6 +90,9 @@ export async function createApiKey(
       [input.name, prefix, hash, input.scopes, input.expiresAt],
     );
     return rows[0] as Row;
+  }).catch((error: unknown) => {
+    if (violatedConstraint(error) !== 'api_keys_user_name') throw error;
+    throw new DomainError('You have an API key of this name.', 'API_KEY_NAME_TAKEN');
   });
   return { ...present(row), key };
 }

@@ -120,7 +120,6 @@ export function handler<
         'http.response.status_code': response.status,
         ...(route !== undefined && { 'http.route': route }),
       });
-      response.headers.set('x-request-id', requestId);
       if (!response.headers.has('cache-control')) response.headers.set('cache-control', 'no-store');
       for (const [name, value] of Object.entries(limit ? rateLimitHeaders(limit) : {})) {
         response.headers.set(name, value);

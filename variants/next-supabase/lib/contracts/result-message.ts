@@ -38,10 +38,10 @@ export const backendResultMessage = z
     path: ['deliverables'],
     message: 'must be there when the task is completed',
   })
-  .refine(
-    ({ status, issues = [] }) => (status !== 'blocked' && status !== 'failed') || issues.length > 0,
-    { path: ['issues'], message: 'must say why the task is blocked or has failed' },
-  )
+  .refine(({ status, issues = [] }) => (status !== 'blocked' && status !== 'failed') || issues.length > 0, {
+    path: ['issues'],
+    message: 'must say why the task is blocked or has failed',
+  })
   .meta({ title: 'BackendResultMessage' });
 
 export type BackendResultMessage = z.output<typeof backendResultMessage>;

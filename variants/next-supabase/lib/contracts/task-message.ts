@@ -6,7 +6,10 @@ const text = z.string().min(1);
 /** An endpoint that is wanted. */
 export const apiSpecification = z
   .strictObject({
-    endpoint: z.string().regex(/^\/api\/v\d+\//).describe('The path, with its parameters as {id}.'),
+    endpoint: z
+      .string()
+      .regex(/^\/api\/v\d+\//)
+      .describe('The path, with its parameters as {id}.'),
     method,
     authentication: z.enum(['required', 'session', 'admin', 'none']),
     scope: text.optional().describe('The scope that an API key needs; without one no key is let in.'),

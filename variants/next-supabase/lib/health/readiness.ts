@@ -9,7 +9,8 @@ const PING_LIMIT_MS = 1_000;
 
 interface Health {
   readonly status: 'up' | 'down';
-  readonly latencyMs: number;
+  /** Milliseconds. */
+  readonly responseTime: number;
 }
 
 const DEPENDENCIES: Readonly<Record<string, () => Promise<unknown>>> = {
@@ -52,5 +53,5 @@ async function check(name: string, ping: () => Promise<unknown>): Promise<Health
       return 'down' as const;
     })
     .finally(() => clearTimeout(timer));
-  return { status, latencyMs: Math.round((performance.now() - started) * 10) / 10 };
+  return { status, responseTime: Math.round((performance.now() - started) * 10) / 10 };
 }

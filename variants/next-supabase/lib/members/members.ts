@@ -112,8 +112,8 @@ export async function removeMember(userId: string, projectId: string, memberId: 
   await announce({ type: 'members.changed', projectId });
 }
 
-/** A project that is public is seen by everybody, and its members are not. */
-async function assertMember(tx: Transaction, userId: string, projectId: string): Promise<void> {
+/** A project that is public is seen by everybody, and its members are not. @throws DomainError PROJECT_NOT_FOUND */
+export async function assertMember(tx: Transaction, userId: string, projectId: string): Promise<void> {
   const { rowCount } = await tx.query('SELECT FROM project_members WHERE project_id = $1 AND user_id = $2', [
     projectId,
     userId,

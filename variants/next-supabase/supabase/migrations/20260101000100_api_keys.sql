@@ -17,6 +17,8 @@ CREATE TABLE public.api_keys (
   revoked_at timestamptz(3),
   created_at timestamptz(3) NOT NULL DEFAULT now()
 );
+-- Two keys of a user that work are told apart by their names.
+CREATE UNIQUE INDEX api_keys_user_name ON public.api_keys (user_id, name) WHERE revoked_at IS NULL;
 CREATE INDEX idx_api_keys_user_created ON public.api_keys (user_id, created_at DESC, id DESC);
 
 ALTER TABLE public.api_keys ENABLE ROW LEVEL SECURITY;

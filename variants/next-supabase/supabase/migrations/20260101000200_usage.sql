@@ -17,13 +17,21 @@ ALTER TABLE public.usage_metrics ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.usage_metrics FORCE ROW LEVEL SECURITY;
 REVOKE ALL ON public.usage_metrics FROM anon, authenticated;
 GRANT SELECT ON public.usage_metrics TO authenticated;
+GRANT INSERT (user_id, project_id, event_type, metadata) ON public.usage_metrics TO authenticated;
 GRANT INSERT ON public.usage_metrics TO api;
 GRANT ALL ON public.usage_metrics TO service_role;
 
 CREATE POLICY "Users see their usage, administrators that of their projects" ON public.usage_metrics
   FOR SELECT TO authenticated
   USING (user_id = (SELECT auth.uid()) OR project_id IN (SELECT private.project_ids('admin')));
--- What a user is charged for is recorded by the service alone.
+-- What a user is charged for is recorded by the service alone; whatever else happens in a project has names of its own.
+CREATE POLICY "Editors record usage of their own kinds" ON public.usage_metrics
+  FOR INSERT TO authenticated
+  WITH CHECK (
+    user_id = (SELECT auth.uid())
+    AND event_type LIKE 'custom.%'
+    AND project_id IN (SELECT private.project_ids('editor'))
+  );
 CREATE POLICY "The service records usage" ON public.usage_metrics
   FOR INSERT TO api
   WITH CHECK (true);

@@ -117,7 +117,7 @@ describe('health', () => {
   it('tells that the process runs, and how its dependencies are', async () => {
     expect((await call('GET', '/health/live')).body).toEqual({ status: 'ok' });
     const { status, body } = await call('GET', '/health/ready');
-    const up = { status: 'up', latencyMs: expect.any(Number) };
+    const up = { status: 'up', responseTime: expect.any(Number) };
     expect([status, body]).toEqual([200, { status: 'ok', details: { database: up, redis: up, auth: up } }]);
   });
 });

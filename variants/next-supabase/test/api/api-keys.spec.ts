@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { call, newProject, newUser, type TestUser } from '../support/api';
@@ -15,7 +16,7 @@ beforeAll(async () => {
 async function newKey(input: object = {}) {
   const { body } = await call('POST', '/api/v1/api-keys', {
     token: user.token,
-    body: { name: 'ci', scopes: ['projects:read'], ...input },
+    body: { name: randomUUID(), scopes: ['projects:read'], ...input },
   });
   return body.data;
 }
@@ -31,6 +32,16 @@ describe('API keys', () => {
     expect(JSON.stringify(body)).not.toContain(key);
     const { rows } = await owner.query('SELECT api_keys::text AS row FROM api_keys WHERE id = $1', [id]);
     expect(rows[0].row).not.toContain(key.slice(prefix.length));
+  });
+
+  it('have names that tell those apart that work', async () => {
+    const name = randomUUID();
+    const body = { name, scopes: ['projects:read'] };
+    const make = () => call('POST', '/api/v1/api-keys', { token: user.token, body });
+    const first = await make();
+    expect([first.status, (await make()).body.code]).toEqual([201, 'API_KEY_NAME_TAKEN']);
+    await call('DELETE', `/api/v1/api-keys/${first.body.data.id}`, { token: user.token });
+    expect((await make()).status).toBe(201);
   });
 
   it('act as their user, as far as their scopes reach', async () => {

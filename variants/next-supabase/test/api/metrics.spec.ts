@@ -115,7 +115,10 @@ describe('the status page', () => {
     const policy = page.headers.get('content-security-policy') ?? '';
     const nonce = /'nonce-([\w-]+)'/.exec(policy)?.[1];
     const text = await page.text();
-    expect([page.status, page.headers.get('content-type')]).toEqual([200, expect.stringContaining('text/html')]);
+    expect([page.status, page.headers.get('content-type')]).toEqual([
+      200,
+      expect.stringContaining('text/html'),
+    ]);
     expect(policy).toContain("frame-ancestors 'none'");
     const scripts = [...text.matchAll(/<script\b([^>]*)>/g)].map(([, attributes]) => attributes);
     expect(scripts.length).toBeGreaterThan(0);

@@ -37,7 +37,9 @@ describe('a result', () => {
   it('names what was delivered, or why nothing was', () => {
     expect(backendResultMessage.safeParse({ taskId: 't', status: 'completed' }).success).toBe(false);
     expect(backendResultMessage.safeParse({ taskId: 't', status: 'blocked' }).success).toBe(false);
-    expect(backendResultMessage.safeParse({ taskId: 't', status: 'failed', issues: ['why'] }).success).toBe(true);
+    expect(backendResultMessage.safeParse({ taskId: 't', status: 'failed', issues: ['why'] }).success).toBe(
+      true,
+    );
     expect(backendResultMessage.safeParse({ taskId: 't', status: 'in-progress' }).success).toBe(true);
   });
 });

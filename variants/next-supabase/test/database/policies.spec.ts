@@ -170,6 +170,16 @@ describe('policies: what each may do to each table', () => {
       [no, no, no, no, no, no, 1],
     ],
     [
+      'record usage of a project',
+      `INSERT INTO usage_metrics (user_id, project_id, event_type) VALUES (coalesce(auth.uid(), :owner), :project, 'custom.x')`,
+      [1, 1, 1, no, no, no, 1],
+    ],
+    [
+      'record usage for somebody else',
+      `INSERT INTO usage_metrics (user_id, project_id, event_type) VALUES (:candidate, :project, 'custom.x')`,
+      [no, no, no, no, no, no, 1],
+    ],
+    [
       'change usage',
       `UPDATE usage_metrics SET event_type = 'x' WHERE project_id = :project`,
       [no, no, no, no, no, no, 1],

@@ -48,7 +48,9 @@ it('reads usage from the days, by the index, and never the events', async () => 
     return rows[0]['QUERY PLAN'][0].Plan as Plan;
   });
   const scans = nodes(plan).filter((node) => node['Node Type'].includes('Scan'));
-  expect(new Set(scans.map((node) => node['Relation Name'] ?? 'usage_daily'))).toEqual(new Set(['usage_daily']));
+  expect(new Set(scans.map((node) => node['Relation Name'] ?? 'usage_daily'))).toEqual(
+    new Set(['usage_daily']),
+  );
   expect(scans.map((node) => node['Index Name'])).toContain('usage_daily_pkey');
   expect(Math.max(...nodes(plan).map((node) => node['Actual Rows']))).toBeLessThanOrEqual(31 * 2);
 });

@@ -22,6 +22,7 @@ export const POST = handler(
     access: 'session',
     body: apiKeyInput,
     answers: { 201: data(newApiKeyAnswer) },
+    problems: ['API_KEY_NAME_TAKEN'],
   },
   async ({ request, caller, body }) => {
     const key = await createApiKey(caller.userId, body);
