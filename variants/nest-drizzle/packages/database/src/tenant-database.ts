@@ -31,9 +31,16 @@ interface Scope {
 
 interface Transaction {
   readonly client: PoolClient;
+  /** How many statements have been sent. */
+  sent: number;
+  /** Statements that travel with its COMMIT. */
+  readonly atCommit: (() => PromiseLike<unknown>)[];
   /** What is to be done once it is committed. */
   readonly afterCommit: Set<() => void>;
 }
+
+/** Until all that waits for nothing but promises has gone on. */
+const promisesHaveRun = () => new Promise<void>((resolve) => process.nextTick(resolve));
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -43,7 +50,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
  *
  * A statement by itself is a transaction of its own, and takes one round trip (`TenantQuery`). Several that belong
  * together go into `transaction()`, which takes one round trip more than its statements: BEGIN and the tenant travel with
- * the first of them (pg's pipeline mode; the pool must come from `createPool`).
+ * the first of them (pg's pipeline mode; the pool must come from `createPool`), and COMMIT with those of `atCommit()`.
  */
 export class TenantDatabase {
   readonly #scopes = new AsyncLocalStorage<Scope>();
@@ -94,27 +101,40 @@ export class TenantDatabase {
     return retried(() => this.#transactionOnce(tenant, work));
   }
 
+  /**
+   * Has a statement, whose result nobody waits for, run as the last of the transaction that is open: it travels with
+   * COMMIT. Where it fails, so does the transaction.
+   */
+  atCommit(statement: () => PromiseLike<unknown>): void {
+    this.#transaction().atCommit.push(statement);
+  }
+
   /** Has a function called when the transaction that is open is committed; if it is rolled back, not at all. */
   afterCommit(callback: () => void): void {
+    this.#transaction().afterCommit.add(callback);
+  }
+
+  #transaction(): Transaction {
     const transaction = this.#scopes.getStore()?.transaction;
     if (transaction === undefined)
       throw new Error('There is no transaction: call this inside transaction().');
-    transaction.afterCommit.add(callback);
+    return transaction;
   }
 
   async #transactionOnce<Result>(tenant: TenantContext, work: () => PromiseLike<Result>): Promise<Result> {
     const afterCommit: Transaction['afterCommit'] = new Set();
     const result = await withClient(this.pool, async (client) => {
+      const transaction: Transaction = { client, sent: 0, atCommit: [], afterCommit };
       // Neither awaited nor sent at once: these travel with the first statement of `work`. If they fail, so does that.
       const { stream } = client.connection;
       stream.cork();
       process.nextTick(() => stream.uncork());
       const begun = Promise.all([client.query('BEGIN'), setTenant(client, tenant)]);
       begun.catch(() => undefined);
-      const scope = { tenant, transaction: { client, afterCommit } };
+      const scope = { tenant, transaction };
       const done = await this.#scopes.run(scope, async () => work());
       await begun;
-      const { command } = await client.query('COMMIT');
+      const { command } = await this.#scopes.run(scope, () => this.#commit(transaction));
       // PostgreSQL answers a COMMIT of a failed transaction with a rollback; whoever swallowed the error learns of it.
       if (command !== 'COMMIT')
         throw new Error('The transaction was rolled back: an error in it was swallowed.');
@@ -124,10 +144,36 @@ export class TenantDatabase {
     return result;
   }
 
+  /** Sends the last statements and COMMIT at once. */
+  async #commit(transaction: Transaction): Promise<QueryResult> {
+    const { client, atCommit } = transaction;
+    if (atCommit.length === 0) return client.query('COMMIT');
+    const { stream } = client.connection;
+    stream.cork();
+    const sentBefore = transaction.sent;
+    const last = Promise.all(atCommit.map(async (statement) => statement()));
+    last.catch(() => undefined);
+    await promisesHaveRun();
+    // One that waits for something else first would come after COMMIT.
+    if (transaction.sent - sentBefore < atCommit.length) {
+      stream.uncork();
+      await last;
+      return client.query('COMMIT');
+    }
+    const committed = client.query('COMMIT');
+    stream.uncork();
+    await Promise.allSettled([last, committed]);
+    await last; // why it failed, where PostgreSQL answers the COMMIT with a rollback
+    return committed;
+  }
+
   async #query(config: QueryConfig, values?: unknown[]): Promise<QueryResult> {
     const tenant = this.#tenant();
     const { transaction } = this.#scopes.getStore() ?? {};
-    if (transaction !== undefined) return transaction.client.query(config, values);
+    if (transaction !== undefined) {
+      transaction.sent += 1;
+      return transaction.client.query(config, values);
+    }
     return retried(() => withClient(this.pool, (client) => queryAsTenant(client, tenant, config, values)));
   }
 

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { eq, sql } from 'drizzle-orm';
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -206,6 +207,47 @@ describe('a transaction', () => {
     );
   });
 
+  it('has the statements of its commit in it, in their order, also one that waits for something first', async () => {
+    const seen: string[] = [];
+    const note = (name: string, before: Promise<unknown> = Promise.resolve()) =>
+      tenants.atCommit(async () => {
+        await before;
+        const { rows } = await tenants.db.execute<{ id: string; tenant: string }>(
+          sql`SELECT pg_current_xact_id()::text AS id, current_setting('app.tenant_id') AS tenant`,
+        );
+        seen.push(`${name} ${rows[0]?.id} ${rows[0]?.tenant}`);
+      });
+    const begin = (waitMs: number) =>
+      tenants.run(a, () =>
+        tenants.transaction(async () => {
+          note('first');
+          note('second', waitMs === 0 ? undefined : sleep(waitMs));
+          return tenants.db.execute<{ id: string }>(sql`SELECT pg_current_xact_id()::text AS id`);
+        }),
+      );
+    for (const waitMs of [0, 20]) {
+      seen.length = 0;
+      const { rows } = await begin(waitMs);
+      expect(seen).toEqual(['first', 'second'].map((name) => `${name} ${rows[0]?.id} ${a.tenantId}`));
+    }
+    await expect(tenants.run(a, async () => note('nowhere'))).rejects.toThrow('no transaction');
+  });
+
+  it('is rolled back where a statement of its commit fails, and calls nothing', async () => {
+    const calls: string[] = [];
+    const failing = tenants.run(a, () =>
+      tenants.transaction(async () => {
+        tenants.afterCommit(() => calls.push('committed'));
+        await tenants.db.update(projects).set({ name: 'Not to be kept' });
+        tenants.atCommit(() => tenants.db.execute(sql`SELECT 1 / 0`));
+      }),
+    );
+    await expect(failing).rejects.toMatchObject({ cause: { code: '22012' } });
+    expect(calls).toEqual([]);
+    const names = await tenants.run(a, () => tenants.db.select({ name: projects.name }).from(projects));
+    expect(names).not.toContainEqual({ name: 'Not to be kept' });
+  });
+
   it('tells whoever swallows an error that nothing was committed', async () => {
     const swallowing = tenants.run(a, () =>
       tenants.transaction(async () => {
@@ -289,7 +331,7 @@ describe('round trips', () => {
     return trips;
   }
 
-  it('are one for a statement by itself, and one more than its statements for a transaction', async () => {
+  it('are one for a statement by itself, one for each of a transaction, and one for COMMIT with what goes with it', async () => {
     const { pool: one, tenants: counted } = connect(database, 1);
     const before = pool;
     pool = one;
@@ -299,6 +341,12 @@ describe('round trips', () => {
       expect(await roundTrips(() => counted.run(a, read))).toBe(1);
       const two = () => counted.transaction(async () => [await read(), await read()]);
       expect(await roundTrips(() => counted.run(a, two))).toBe(3);
+      const last = async () => {
+        counted.atCommit(read);
+        counted.atCommit(read);
+        return read();
+      };
+      expect(await roundTrips(() => counted.run(a, () => counted.transaction(last)))).toBe(2);
     } finally {
       pool = before;
       await one.end();

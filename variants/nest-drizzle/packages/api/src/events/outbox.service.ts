@@ -33,16 +33,12 @@ export class OutboxService {
   }
 
   /**
-   * Call it inside `DatabaseService.transaction()`.
+   * Call it inside `DatabaseService.transaction()`; the event is written with its COMMIT.
    *
    * @param data what the contract promises, and nothing else: members that it does not name are left out
    * @param about the id of what the event is about
    */
-  async add<Data extends z.ZodType>(
-    contract: EventContract<Data>,
-    data: z.input<Data>,
-    about: string,
-  ): Promise<void> {
+  add<Data extends z.ZodType>(contract: EventContract<Data>, data: z.input<Data>, about: string): void {
     const { tenantId } = this.db;
     const id = uuidv7();
     const carrier: { traceparent?: string } = {};
@@ -59,7 +55,8 @@ export class OutboxService {
       ...carrier,
       data: contract.data.parse(data),
     };
-    await this.insert.execute({ tenantId, id, subject: subjectOf(contract, tenantId), event });
+    const subject = subjectOf(contract, tenantId);
+    this.db.atCommit(() => this.insert.execute({ tenantId, id, subject, event }));
     this.db.afterCommit(this.wakeSoon);
   }
 

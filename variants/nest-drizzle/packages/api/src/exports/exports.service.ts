@@ -26,7 +26,7 @@ export class ExportsService {
       await this.projects.get(projectId);
       const row = { tenantId: this.db.tenantId, id: uuidv7(), projectId, status: 'waiting' as const };
       const [created] = await this.db.insert(projectExports).values(row).returning();
-      await this.outbox.add(EVENTS.exportRequested, { id: row.id }, row.id);
+      this.outbox.add(EVENTS.exportRequested, { id: row.id }, row.id);
       return present(created as Row);
     });
   }

@@ -37,7 +37,7 @@ export class ProjectsService {
     return this.db.transaction(async () => {
       const [created] = await uniqueName(input.name, () => this.db.insert(projects).values(row).returning());
       const project = present(created as Row);
-      await this.outbox.add(EVENTS.projectCreated, project, project.id);
+      this.outbox.add(EVENTS.projectCreated, project, project.id);
       return project;
     });
   }
@@ -80,7 +80,7 @@ export class ProjectsService {
       );
       if (updated === undefined) return this.refuse(id, version);
       const project = present(updated);
-      await this.outbox.add(EVENTS.projectUpdated, project, id);
+      this.outbox.add(EVENTS.projectUpdated, project, id);
       return project;
     });
   }
@@ -98,7 +98,7 @@ export class ProjectsService {
         .where(and(eq(projects.id, id), eq(projects.version, version), isNull(projects.deletedAt)))
         .returning({ id: projects.id });
       if (deleted === undefined) return this.refuse(id, version);
-      await this.outbox.add(EVENTS.projectDeleted, deleted, id);
+      this.outbox.add(EVENTS.projectDeleted, deleted, id);
     });
   }
 

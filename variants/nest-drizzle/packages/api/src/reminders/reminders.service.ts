@@ -27,7 +27,7 @@ export class RemindersService {
         .returning({ taskId: reminders.taskId });
       if (noted.length === 0) return;
       const { id, projectId, assigneeId } = task;
-      await this.outbox.add(EVENTS.taskDue, { id, projectId, assigneeId, dueAt: dueAt.toISOString() }, id);
+      this.outbox.add(EVENTS.taskDue, { id, projectId, assigneeId, dueAt: dueAt.toISOString() }, id);
     });
   }
 }

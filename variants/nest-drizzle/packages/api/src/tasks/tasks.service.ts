@@ -27,11 +27,13 @@ export class TasksService {
   /** @throws ProjectNotFoundError, MemberNotFoundError */
   async create({ dueAt, ...input }: CreateTask): Promise<Task> {
     return this.db.transaction(async () => {
-      await this.projects.get(input.projectId); // a deleted one still satisfies the foreign key
       const row = { tenantId: this.db.tenantId, id: uuidv7(), dueAt: toDate(dueAt), ...input };
-      const [created] = await knownReferences(input, () => this.db.insert(tasks).values(row).returning());
+      const [, [created]] = await Promise.all([
+        this.projects.get(input.projectId), // a deleted one still satisfies the foreign key
+        knownReferences(input, () => this.db.insert(tasks).values(row).returning()),
+      ]);
       const task = presentTask(created as Row);
-      await this.outbox.add(EVENTS.taskCreated, task, task.id);
+      this.outbox.add(EVENTS.taskCreated, task, task.id);
       return task;
     });
   }
@@ -90,7 +92,7 @@ export class TasksService {
         throw new VersionConflictError('task', id, version);
       }
       const task = presentTask(updated);
-      await this.outbox.add(EVENTS.taskUpdated, task, task.id);
+      this.outbox.add(EVENTS.taskUpdated, task, task.id);
       return task;
     });
   }
@@ -106,7 +108,7 @@ export class TasksService {
         await this.get(id);
         throw new VersionConflictError('task', id, version);
       }
-      await this.outbox.add(EVENTS.taskDeleted, deleted, id);
+      this.outbox.add(EVENTS.taskDeleted, deleted, id);
     });
   }
 }

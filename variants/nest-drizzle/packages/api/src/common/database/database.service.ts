@@ -30,6 +30,11 @@ export class DatabaseService {
     return this.tenants.tenantId;
   }
 
+  /** Has a statement, whose result nobody waits for, run last in the transaction that is open: it travels with COMMIT. */
+  atCommit(statement: () => PromiseLike<unknown>): void {
+    this.tenants.atCommit(statement);
+  }
+
   /** Has a function called when the transaction that is open is committed. */
   afterCommit(callback: () => void): void {
     this.tenants.afterCommit(callback);

@@ -65,7 +65,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
       }
       const response = await handle();
       const row = { tenantId: this.db.tenantId, key, fingerprint: print, response };
-      await this.db.insert(idempotencyKeys).values(row);
+      this.db.atCommit(() => this.db.insert(idempotencyKeys).values(row));
       return response;
     });
   }
