@@ -136,7 +136,12 @@ def _tenant_rows(results: dict[str, Any]) -> list[Row]:
         (
             "events, from the POST that writes them to their effect",
             f"{outbox['eventsPerSecond']:,}/s",
-            f"{outbox['events']:,} events, each counted once by its consumer; of a pile {outbox['pilePerSecond']:,}/s",
+            f"{outbox['events']:,} events, each counted once by its consumer",
+        ),
+        (
+            "events, from transactions made in SQL to their effect",
+            f"{outbox['sustainedPerSecond']:,}/s",
+            "what outbox, relay, stream, inbox and consumer sustain",
         ),
     ]
 
