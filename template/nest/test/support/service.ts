@@ -31,6 +31,8 @@ export async function startService(
     LOG_LEVEL: 'silent',
     RATE_LIMIT_ENABLED: 'false',
     SHUTDOWN_DRAIN_MS: '0',
+    // A busy machine that runs the tests holds this process up; only what tests that wants to be told.
+    MAX_EVENT_LOOP_DELAY_MS: '0',
     DATABASE_URL: database.url,
     ...SETTINGS,
     ...settings,
