@@ -99,7 +99,7 @@ async def test_whoever_is_no_member_any_more_gets_no_new_token(
 
 
 @pytest.mark.check(19)
-@pytest.mark.of("fastify-bun")
+@pytest.mark.of("fastify-bun", "next-supabase")
 async def test_a_session_that_was_ended_in_one_process_is_worth_nothing_in_another_after_a_second(
     driver: TenantDriver, processes: tuple[Service, Service], client: Client, account: Account
 ) -> None:

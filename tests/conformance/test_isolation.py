@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import uuid
 from collections.abc import Iterator
@@ -37,16 +38,16 @@ def application(postgres: Postgres) -> Iterator[Database]:
 
 
 @pytest.mark.check(1)
-def test_the_services_role_bypasses_no_policy_and_owns_no_table(application: Database) -> None:
-    rights = "SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user"
-    assert application.execute(rights).fetchone() == (False, False)
-    owned = "SELECT relname FROM pg_class WHERE pg_has_role(current_user, relowner, 'USAGE') AND relkind IN ('r', 'p')"
+def test_the_services_role_bypasses_no_policy_and_owns_no_table(driver: SecuredDriver, application: Database) -> None:
+    rights = "SELECT DISTINCT rolsuper, rolbypassrls FROM pg_roles WHERE pg_has_role(current_user, oid, 'MEMBER')"
+    assert application.execute(rights).fetchall() == [(False, False)]
+    owned = "SELECT relname FROM pg_class WHERE pg_has_role(current_user, relowner, 'MEMBER') AND relkind IN ('r', 'p')"
     assert application.execute(owned).fetchall() == []
     # Not by way of a role that it belongs to, either.
     reachable = (
         "SELECT rolname FROM pg_roles WHERE pg_has_role(current_user, oid, 'MEMBER') AND rolname <> current_user"
     )
-    assert application.execute(reachable).fetchall() == []
+    assert {role for (role,) in application.execute(reachable).fetchall()} == driver.security.reachable
 
 
 @pytest.mark.check(2)
@@ -73,6 +74,23 @@ def test_every_table_of_tenants_is_forced_under_policies_and_indexed_by_tenant(
         assert policies, f"{table} has no policy"
         assert has_tenant == indexed, f"no index of {table} starts with its tenant"
     assert {table for table, *_, has_tenant, _ in tables if not has_tenant} == security.tables_without
+
+
+@pytest.mark.check(2)
+@pytest.mark.of("next-supabase")
+def test_every_table_is_forced_under_policies(database: Database) -> None:
+    tables = database.execute(
+        """
+        SELECT c.oid::regclass::text, relrowsecurity, relforcerowsecurity,
+               (SELECT count(*) FROM pg_policy WHERE polrelid = c.oid)
+          FROM pg_class c WHERE relnamespace IN ('public'::regnamespace, 'private'::regnamespace)
+                                AND relkind IN ('r', 'p')"""
+    ).fetchall()
+    assert len(tables) >= 7
+    for table, enabled, forced, policies in tables:
+        assert enabled, f"{table} has no row-level security"
+        assert forced, f"the owner of {table} sees every row"
+        assert policies, f"{table} has no policy"
 
 
 @pytest.mark.check(2)
@@ -318,6 +336,38 @@ async def test_no_view_partition_or_function_shows_another_tenants_rows(
         assert tenants <= {account.session.tenant}, source
         shown += len(tenants)
     assert shown >= 5, "hardly anything showed a row"
+
+
+@pytest.mark.check(9)
+@pytest.mark.of("next-supabase")
+async def test_no_view_or_function_shows_the_project_of_another_user(
+    driver: SecuredDriver, api: httpx.AsyncClient, other: httpx.AsyncClient, account: Account, application: Database
+) -> None:
+    own, theirs = [str((await driver.create().send(who)).json()["id"]) for who in (api, other)]
+    for who, project in ((api, own), (other, theirs)):
+        await driver.write_once(project).send(who)
+    claims = json.dumps({"sub": account.session.user, "role": "authenticated"})
+    application.execute("SELECT set_config(%s, %s, false)", [driver.security.setting, claims])
+    application.execute("SET ROLE authenticated")
+    relations = application.execute(
+        """SELECT format('%I.%I', nspname, relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+            WHERE relkind IN ('r', 'p', 'v', 'm') AND nspname IN ('public', 'private')
+              AND has_schema_privilege(relnamespace, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')"""
+    ).fetchall()
+    functions = application.execute(
+        """SELECT format('%I.%I()', nspname, proname) FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace
+            WHERE prosecdef AND pronargs = pronargdefaults AND prokind = 'f' AND prorettype <> 'trigger'::regtype
+              AND nspname IN ('public', 'private') AND has_function_privilege(p.oid, 'EXECUTE')"""
+    ).fetchall()
+
+    assert len(relations) >= 5
+    shown = 0
+    for (source,) in relations + functions:
+        query = f"SELECT coalesce(string_agg(to_jsonb(found)::text, ' '), '') FROM {source} AS found"  # noqa: S608 - the catalog's own names
+        [(text,)] = application.execute(query.encode()).fetchall()
+        assert theirs not in text, source
+        shown += own in text
+    assert shown >= 4, "hardly anything showed a row"
 
 
 @pytest.mark.check(9)

@@ -55,6 +55,8 @@ class Security:
     """Those that come before there is a tenant; a row of theirs belongs to a person, or to nobody."""
     tables_of_tools: frozenset[str] = frozenset()
     """Those that hold nothing of anybody."""
+    reachable: frozenset[str] = frozenset()
+    """The roles that the service's may become, for whom the same holds."""
 
 
 class Account(httpx.Auth):

@@ -93,6 +93,7 @@ class NextSupabase:
         column="user_id",
         setting="request.jwt.claims",
         tables_without=frozenset(),
+        reachable=frozenset({"api", "authenticated"}),
     )
     identified = "SELECT user_id::text FROM projects WHERE id = %(resource)s"
     planted: Mapping[str, str] = {}
