@@ -32,7 +32,7 @@ export class CustomersService {
 
   /** @throws CustomerNotFoundError */
   async get(id: string): Promise<Customer> {
-    const customer = await this.database.client.customer.findUnique({ where: { id } });
+    const customer = await this.database.client.customer.findFirst({ where: { id } });
     if (customer === null) throw new CustomerNotFoundError(id);
     return customer;
   }

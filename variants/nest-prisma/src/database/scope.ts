@@ -71,27 +71,39 @@ export function assertScope(scope: Scope): void {
   }
 }
 
-/** The settings that the policies of row-level security read. */
-export function scopeSettings(scope: Scope): Readonly<Record<string, string>> {
-  if (isRedeliveryScope(scope)) return { 'app.redelivery': 'on' };
-  return isOrganizationScope(scope)
-    ? { 'app.organization_id': scope.organizationId, 'app.user_id': scope.userId ?? '' }
-    : {
-        'app.firebase_uid': scope.firebaseUid,
-        'app.verified_email': scope.verifiedEmail ?? '',
-        'app.user_id': scope.userId ?? '',
-      };
+/** A statement that puts a transaction under a scope. */
+export interface ScopeStatement {
+  /** The same for all scopes of a kind, as the text is. */
+  readonly name: string;
+  readonly text: string;
+  readonly values: string[];
 }
 
 /**
- * The statement that puts a transaction under a scope. What the scope says is in parameters: the text is the same for all,
- * so that it is prepared once, and traces, which have the text, do not tell who somebody is.
+ * The settings that the policies of row-level security read, by kind of scope. What a scope says is in parameters: the text
+ * is the same for all, so that it is prepared once, and traces, which have the text, do not tell who somebody is.
  */
-export function scopeStatement(scope: Scope): { readonly text: string; readonly values: string[] } {
-  const values = Object.entries(scopeSettings(scope)).flat();
-  const calls = values
-    .map((_, index) => index)
-    .filter((index) => index % 2 === 0)
-    .map((index) => `set_config($${index + 1}, $${index + 2}, true)`);
-  return { text: `SELECT ${calls.join(', ')}`, values };
+const organization = statement('scope_of_organization', ['app.organization_id', 'app.user_id']);
+const identity = statement('scope_of_identity', ['app.firebase_uid', 'app.verified_email', 'app.user_id']);
+const redelivery = statement('scope_of_redelivery', ['app.redelivery']);
+
+/** What is the same for all scopes of a kind. */
+export const SCOPE_STATEMENTS: readonly Omit<ScopeStatement, 'values'>[] = [
+  organization,
+  identity,
+  redelivery,
+];
+
+export function scopeStatement(scope: Scope): ScopeStatement {
+  if (isRedeliveryScope(scope)) return { ...redelivery, values: ['on'] };
+  if (isOrganizationScope(scope)) {
+    return { ...organization, values: [scope.organizationId, scope.userId ?? ''] };
+  }
+  return { ...identity, values: [scope.firebaseUid, scope.verifiedEmail ?? '', scope.userId ?? ''] };
+}
+
+/** The settings are local to the transaction: a connection that goes back to the pool remembers nothing. */
+function statement(name: string, settings: readonly string[]) {
+  const calls = settings.map((setting, index) => `set_config('${setting}', $${index + 1}, true)`);
+  return { name, text: `SELECT ${calls.join(', ')}` };
 }

@@ -1,17 +1,14 @@
 import pg from 'pg';
-import { currentScope, isIdentityScope, scopeSettings, scopeStatement } from './scope.js';
+import { currentScope, SCOPE_STATEMENTS, scopeStatement } from './scope.js';
+import { ScopedQuery } from './scoped-query.js';
 
 /**
  * The pool that Prisma's adapter takes its connections from: outside of a scope no statement runs, and inside of one each
  * runs under it, so that row-level security holds behind whatever the code above asks for.
- *
- * A statement by itself becomes a transaction of its own, sent as one: BEGIN, the scope, the statement and COMMIT travel
- * together and take one round trip (pg's pipeline mode). The scope is local to the transaction (`SET LOCAL`): a connection
- * that goes back to the pool remembers nothing.
  */
 export class ScopedPool extends pg.Pool {
   constructor(config: pg.PoolConfig) {
-    super({ ...config, pipeline: true });
+    super({ ...config, onConnect: prepareScopes });
     // A connection that is lost while in use fails its statements, and says so by itself as well: without a listener that
     // would end the process.
     this.on('connect', (client) => client.on('error', () => undefined));
@@ -35,45 +32,21 @@ export class ScopedPool extends pg.Pool {
   }
 
   async #queryInScope(config: pg.QueryConfig): Promise<pg.QueryResult> {
-    const opening = openTransaction();
+    const scope = scopeStatement(currentScope());
     const client = await this.connect();
-    let lost: Error | undefined;
     try {
-      const [result] = await inOnePacket(client, () => {
-        const opened = opening.map((statement) => client.query(statement));
-        return Promise.all([client.query(config), client.query('COMMIT'), ...opened]);
+      return await new Promise((resolve, reject) => {
+        client.query(
+          new ScopedQuery(config, scope, (error, result) => (error ? reject(error) : resolve(result))),
+        );
       });
-      return result;
-    } catch (error) {
-      // Where the statement failed, COMMIT has ended the transaction as a rollback. This is for a connection that broke.
-      await client.query('ROLLBACK').catch((reason: Error) => {
-        lost = reason;
-      });
-      throw error;
     } finally {
-      client.release(lost);
+      client.release();
     }
   }
 }
 
-/** What is sent meanwhile leaves as one packet: PostgreSQL is woken once, and so is the kernel here. */
-function inOnePacket<Result>(client: pg.PoolClient, send: () => Result): Result {
-  const { stream } = (client as pg.PoolClient & Pick<pg.Client, 'connection'>).connection;
-  stream.cork();
-  try {
-    return send();
-  } finally {
-    stream.uncork();
-  }
-}
-
-/** The statements that begin a transaction under the current scope. @throws NoScopeError */
-function openTransaction(): (string | pg.QueryConfig)[] {
-  const scope = currentScope();
-  // An address is nothing for the text of a statement, which traces have; ids are, and spare PostgreSQL a statement.
-  if (isIdentityScope(scope)) return ['BEGIN', { name: 'scope', ...scopeStatement(scope) }];
-  const settings = Object.entries(scopeSettings(scope));
-  return [
-    `BEGIN; ${settings.map(([name, value]) => `SET LOCAL ${name} = ${pg.escapeLiteral(value)}`).join('; ')}`,
-  ];
+/** Parsed and planned once for a connection. */
+async function prepareScopes(client: pg.ClientBase): Promise<void> {
+  await client.query(SCOPE_STATEMENTS.map(({ name, text }) => `PREPARE ${name} AS ${text}`).join('; '));
 }
