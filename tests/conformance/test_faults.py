@@ -97,6 +97,32 @@ def said(answer: httpx.Response) -> str:
     return "".join(event["delta"] for event in events if event["type"] == "text-delta")
 
 
+@pytest.mark.check(31)
+@pytest.mark.of("nest-prisma")
+async def test_connections_that_are_ended_in_use_fail_their_requests_and_nothing_else(
+    driver: Driver,
+    own_database: dict[str, str],
+    own_rows: psycopg.Connection[tuple[object, ...]],
+    start_service: StartService,
+    client: Client,
+) -> None:
+    service = start_service(**own_database)
+    api = client(service)
+    resource = (await driver.create().send(api)).json()["id"]
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    async with load(driver, api, resource) as answers:
+        for _ in range(5):
+            await arrived(answers, len(answers) + 20)
+            own_rows.execute(f"SELECT pg_terminate_backend(pid) {others}".encode())
+        await arrived(answers, len(answers) + 20)
+    assert service.process.poll() is None
+    failed = [answer for answer in answers if answer.status_code != 201]
+    assert failed
+    for answer in failed:
+        problem(answer, 503, "DATABASE_UNAVAILABLE")
+    assert service.readiness() == 200
+
+
 @pytest.mark.check(32)
 async def test_5_s_of_latency_on_the_database_link_give_bounded_answers_and_no_connection_leaks(
     driver: Driver, postgres: Postgres, start_service: StartService, client: Client
@@ -174,7 +200,9 @@ async def test_sigterm_waits_for_requests_that_wait_for_a_lock(
     assert service.process.poll() is None
     holder.rollback()
 
-    assert {answer.status_code for answer in await asyncio.gather(*requests)} == {201}
+    answers = await asyncio.gather(*requests)
+    # Who is not told sends the next request into a connection that is about to go.
+    assert {(answer.status_code, answer.headers.get("connection")) for answer in answers} == {(201, "close")}
     assert await asyncio.to_thread(service.process.wait, GRACE) == 0
 
 
