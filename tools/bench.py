@@ -163,6 +163,16 @@ def _organization_rows(results: dict[str, Any]) -> list[Row]:
                 f"so that the isolation extension costs **{1 - ratio[f'{kind}: isolated / plain']:.0%}**",
             ),
         ]
+    if setups := results.get("setups"):
+        rows.append(
+            (
+                f"{setups['flows']} set-ups of trackings, Google answering in 100 ms under a quota",
+                f"{setups['seconds']} s",
+                f"two workers, {setups['workersKilled']} times one was killed: **{setups['lost']}** lost, "
+                f"**{setups['doubled']}** doubled; at most {setups['most in a minute / quota of a minute']:.0%} of the "
+                "quota in any minute",
+            )
+        )
     return rows
 
 
