@@ -2,9 +2,9 @@ import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporte
 import { RuntimeNodeInstrumentation } from '@opentelemetry/instrumentation-runtime-node';
 import { defaultResource } from '@opentelemetry/resources';
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
-[% if variant == 'next-supabase' -%]
+[%- if variant == 'next-supabase' %]
 import { processWide } from '../process-wide.js';
-[% endif -%]
+[%- endif %]
 
 /** Seconds; the boundaries that OpenTelemetry's HTTP conventions advise for request durations. */
 const DURATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
@@ -16,14 +16,14 @@ const reader = processWide('metrics.reader', () => new PrometheusExporter({ prev
 const reader = new PrometheusExporter({ preventServerStart: true });
 [% endif -%]
 const serializer = new PrometheusSerializer(undefined, false, undefined, true, true);
-[% if variant == 'next-supabase' -%]
+[%- if variant == 'next-supabase' %]
 const provider = processWide(
   'metrics.provider',
   () => new MeterProvider({ resource: defaultResource(), readers: [reader] }),
 );
-[% else -%]
+[%- else %]
 const provider = new MeterProvider({ resource: defaultResource(), readers: [reader] });
-[% endif -%]
+[%- endif %]
 
 /** Makes the service's instruments. Metrics are always on: Prometheus reads them at `/metrics`. */
 export const meter = provider.getMeter('service');
