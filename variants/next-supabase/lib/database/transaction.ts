@@ -2,7 +2,7 @@ import pg from 'pg';
 import { isRetryable } from '@/lib/errors/sql-state';
 import { pool } from './pool';
 
-/** A transaction in which row-level security knows the user. */
+/** A transaction in which row-level security knows who is at work. */
 export type Transaction = Pick<pg.PoolClient, 'query'>;
 
 const ATTEMPTS = 3;
@@ -17,24 +17,34 @@ const ATTEMPTS = 3;
  *
  * @param userId whom `auth.uid()` returns, a UUID
  */
-export async function asUser<T>(userId: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+export function asUser<T>(userId: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  // In one round trip, with the role last: it may not set itself.
+  return inTransaction(
+    `BEGIN; SELECT set_config('request.jwt.claims', ${claims(userId)}, true); SET LOCAL ROLE authenticated`,
+    work,
+  );
+}
+
+/** Runs work in one transaction as the service itself, which may do what the migrations grant to `api`, and no more. */
+export function asService<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+  return inTransaction('BEGIN', work);
+}
+
+async function inTransaction<T>(begin: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await runOnce(userId, work);
+      return await runOnce(begin, work);
     } catch (error) {
       if (attempt === ATTEMPTS || !isRetryable(error)) throw error;
     }
   }
 }
 
-async function runOnce<T>(userId: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+async function runOnce<T>(begin: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
   const client = await pool().connect();
   let broken: Error | undefined;
   try {
-    // In one round trip, with the role last: it may not set itself.
-    await client.query(
-      `BEGIN; SELECT set_config('request.jwt.claims', ${claims(userId)}, true); SET LOCAL ROLE authenticated`,
-    );
+    await client.query(begin);
     const result = await work(client);
     await client.query('COMMIT');
     return result;

@@ -1,0 +1,32 @@
+import { z } from 'zod';
+import { ok } from '@/lib/api/answer';
+import { rawBody } from '@/lib/api/body';
+import { handler } from '@/lib/api/handler';
+import { data } from '@/lib/api/schemas';
+import { STRIPE_PROBLEMS } from '@/lib/billing/problems';
+import { applyEvent, readEvent } from '@/lib/billing/stripe-events';
+
+/** Called by Stripe. Whatever is not 2xx is sent again, for days. */
+export const POST = handler(
+  {
+    operationId: 'receiveStripeEvent',
+    summary: 'Takes an event of Stripe',
+    access: 'public',
+    headers: [
+      {
+        name: 'Stripe-Signature',
+        required: true,
+        description: 'Time and signature of the body',
+        problems: ['SIGNATURE_INVALID'],
+        schema: z.string(),
+      },
+    ],
+    body: rawBody,
+    answers: { 200: data(z.strictObject({ received: z.literal(true) })) },
+    problems: STRIPE_PROBLEMS,
+  },
+  async ({ request, body }) => {
+    await applyEvent(readEvent(body, request.headers.get('stripe-signature')));
+    return ok({ received: true });
+  },
+);

@@ -1,0 +1,87 @@
+import { startHttpServer } from './http-server';
+
+export interface SeenCall {
+  readonly at: number;
+  readonly method: string;
+  readonly path: string;
+  readonly form: URLSearchParams;
+  readonly idempotencyKey: string | undefined;
+}
+
+export interface FakeSubscription {
+  readonly id: string;
+  readonly customer: string;
+  status: string;
+  cancel_at_period_end: boolean;
+}
+
+/** A server that speaks the part of Stripe's API that this service uses, and fails on demand. */
+export async function startStripe() {
+  const calls: SeenCall[] = [];
+  const failures: { status: number; headers?: Record<string, string> }[] = [];
+  const subscriptions = new Map<string, FakeSubscription>();
+  const answers = new Map<string, object>();
+  let count = 0;
+
+  const server = await startHttpServer((request, response, body) => {
+    const path = request.url?.split('?')[0] ?? '';
+    const idempotencyKey = request.headers['idempotency-key'] as string | undefined;
+    const form = new URLSearchParams(body);
+    calls.push({ at: performance.now(), method: request.method ?? '', path, form, idempotencyKey });
+    const send = (status: number, answer: object, headers: Record<string, string> = {}) =>
+      response
+        .writeHead(status, { 'content-type': 'application/json', ...headers })
+        .end(JSON.stringify(answer));
+    const failure = failures.shift();
+    if (failure) {
+      return void send(failure.status, { error: { type: 'api_error', message: 'no' } }, failure.headers);
+    }
+    if (path.startsWith('/v1/subscriptions/')) {
+      const found = subscriptions.get(path.split('/').at(-1) ?? '');
+      if (!found) return void send(404, { error: { type: 'invalid_request_error' } });
+      return void send(200, present(found));
+    }
+    const key = `${path} ${idempotencyKey}`;
+    const answer = answers.get(key) ?? make(path, form, ++count);
+    answers.set(key, answer);
+    send(200, answer);
+  });
+
+  return {
+    ...server,
+    calls,
+    /** What the next calls get instead of an answer. */
+    fail: (...next: typeof failures) => failures.push(...next),
+    subscriptions,
+    settings: {
+      STRIPE_SECRET_KEY: 'sk_test_canary0123456789',
+      STRIPE_WEBHOOK_SECRET: 'whsec_canary0123456789',
+      STRIPE_API_BASE: server.url,
+      STRIPE_PRICES: 'price_basic,price_pro',
+      BILLING_RETURN_URL: 'https://app.example.com/billing',
+    },
+  };
+}
+
+function make(path: string, form: URLSearchParams, number: number): object {
+  if (path === '/v1/customers') return { id: `cus_${number}_${Date.now()}`, object: 'customer' };
+  const url = `https://stripe.example.com${path}/${number}?customer=${form.get('customer')}`;
+  return { id: `s_${number}`, object: path.slice('/v1/'.length), url };
+}
+
+const present = (subscription: FakeSubscription) => ({
+  ...subscription,
+  object: 'subscription',
+  created: 1_780_000_000,
+  items: {
+    object: 'list',
+    data: [
+      {
+        id: 'si_1',
+        object: 'subscription_item',
+        price: { id: 'price_basic' },
+        current_period_end: 1_790_000_000,
+      },
+    ],
+  },
+});
