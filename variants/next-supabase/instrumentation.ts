@@ -2,5 +2,7 @@
 export async function register(): Promise<void> {
   if (process.env.NEXT_RUNTIME !== 'nodejs') return;
   const { connectRedis } = await import('@/lib/redis/redis');
+  const { startWebhookWorker } = await import('@/lib/webhooks/worker');
   await connectRedis();
+  startWebhookWorker();
 }
