@@ -14,7 +14,8 @@ import { LauncherError } from './errors.mjs';
 import * as postgres from './postgres.mjs';
 import { answers, isRunning, processIdentity, startServer, stopStranger } from './processes.mjs';
 import { prepareDatabase } from './supabase/bootstrap.mjs';
-import { readAuthSettings } from './supabase/config.mjs';
+import { readAuthSettings, readOpenFunctions } from './supabase/config.mjs';
+import { startFunctions } from './supabase/functions.mjs';
 import { keysOf } from './supabase/keys.mjs';
 import { locatePostgrest } from './supabase/postgrest.mjs';
 
@@ -86,6 +87,8 @@ export async function start(context) {
   rmSync(pidFile, { force: true });
   writeFileSync(pidFile, processIdentity(postgrest.child.pid ?? 0) ?? '');
 
+  const functionsFile = join(directory, 'functions.url');
+  rmSync(functionsFile, { force: true });
   const gateway = await startServer({
     name: 'The Supabase gateway',
     command: process.execPath,
@@ -95,7 +98,8 @@ export async function start(context) {
       GATEWAY: JSON.stringify({
         databaseUrl: urlOf('supabase_auth_admin', keys.passwords.auth),
         restPort: postgrest.port,
-        functionsUrl: process.env.SUPABASE_FUNCTIONS_URL,
+        functionsFile,
+        openFunctions: readOpenFunctions(root),
         keys,
         settings,
       }),
@@ -109,13 +113,20 @@ export async function start(context) {
   keys.save(gateway.port);
   // One that ends takes the others along: the launcher hears of the gateway's end.
   for (const { child } of [database, postgrest]) child.once('exit', () => gateway.child.kill());
+  const url = `http://127.0.0.1:${gateway.port}`;
+  const project = {
+    SUPABASE_URL: url,
+    SUPABASE_PUBLISHABLE_KEY: keys.publishable,
+    SUPABASE_SECRET_KEY: keys.secret,
+  };
+  const functions = await startFunctions(context, project, functionsFile);
+  functions.child?.once('exit', () => gateway.child.kill());
 
   return {
     child: gateway.child,
     env: {
-      SUPABASE_URL: `http://127.0.0.1:${gateway.port}`,
-      SUPABASE_PUBLISHABLE_KEY: keys.publishable,
-      SUPABASE_SECRET_KEY: keys.secret,
+      ...project,
+      ...functions.env,
       DATABASE_URL,
       MIGRATION_DATABASE_URL,
     },

@@ -1,5 +1,5 @@
 // @ts-check
-/** The settings of Supabase Auth that this one obeys, from supabase/config.toml, as Supabase's CLI reads them. */
+/** The settings of Supabase that this one obeys, from supabase/config.toml, as Supabase's CLI reads them. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'smol-toml';
@@ -18,18 +18,35 @@ import { LauncherError } from '../errors.mjs';
  * @returns {AuthSettings}
  */
 export function readAuthSettings(root) {
-  const file = join(root, 'supabase', 'config.toml');
-  /** @type {Record<string, any>} */
-  let auth = {};
-  try {
-    if (existsSync(file)) auth = /** @type {any} */ (parse(readFileSync(file, 'utf8'))).auth ?? {};
-  } catch (error) {
-    throw new LauncherError(`${file} cannot be read: ${error instanceof Error ? error.message : error}`);
-  }
+  const { auth = {} } = readConfig(root);
   return {
     jwtExpirySeconds: auth.jwt_expiry ?? 3600,
     reuseIntervalSeconds: auth.refresh_token_reuse_interval ?? 10,
     minimumPasswordLength: auth.minimum_password_length ?? 6,
     enableSignup: (auth.enable_signup ?? true) && (auth.email?.enabled ?? true),
   };
+}
+
+/**
+ * The edge functions that check for themselves who calls (`verify_jwt = false`).
+ *
+ * @param {string} root
+ * @returns {string[]}
+ */
+export function readOpenFunctions(root) {
+  const { functions = {} } = readConfig(root);
+  return Object.keys(functions).filter((name) => functions[name].verify_jwt === false);
+}
+
+/**
+ * @param {string} root
+ * @returns {Record<string, any>}
+ */
+function readConfig(root) {
+  const file = join(root, 'supabase', 'config.toml');
+  try {
+    return existsSync(file) ? parse(readFileSync(file, 'utf8')) : {};
+  } catch (error) {
+    throw new LauncherError(`${file} cannot be read: ${error instanceof Error ? error.message : error}`);
+  }
 }

@@ -3,6 +3,7 @@
  * The one URL of a Supabase project: `/rest/v1` is PostgREST, `/auth/v1` is Auth, `/functions/v1` the edge functions.
  * A process of its own: `GATEWAY='{...}' node gateway.mjs <port>`.
  */
+import { existsSync, readFileSync } from 'node:fs';
 import { createServer, request as httpRequest } from 'node:http';
 import process from 'node:process';
 import { importJWK, SignJWT } from 'jose';
@@ -15,7 +16,8 @@ import { createTokens } from './tokens.mjs';
  * @typedef {object} GatewayOptions
  * @property {string} databaseUrl of the role that owns Auth's tables
  * @property {number} restPort
- * @property {string} [functionsUrl] where edge functions are served
+ * @property {string} functionsFile holds where edge functions are served, if they are
+ * @property {string[]} openFunctions those that anybody may call, without a key
  * @property {import('./keys.mjs').Stored} keys
  * @property {import('./config.mjs').AuthSettings} settings
  *
@@ -24,7 +26,7 @@ import { createTokens } from './tokens.mjs';
  */
 
 /** @type {GatewayOptions} */
-const { databaseUrl, restPort, functionsUrl, keys, settings } = JSON.parse(process.env.GATEWAY ?? '{}');
+const { databaseUrl, restPort, functionsFile, openFunctions, keys, settings } = JSON.parse(process.env.GATEWAY ?? '{}');
 const port = Number(process.argv[2]);
 const url = `http://127.0.0.1:${port}`;
 
@@ -81,13 +83,15 @@ async function serve(request, response) {
   const [, service, version] = pathname.split('/');
   const route = `/${service}/${version}`;
   if (route === '/functions/v1') {
+    const functionsUrl = existsSync(functionsFile) && readFileSync(functionsFile, 'utf8');
     if (!functionsUrl) throw new HttpError(503, 'no_functions', 'No edge functions are served here.');
+    const isOpen = openFunctions.includes(pathname.split('/')[3] ?? '');
     return forward(
       request,
       response,
       functionsUrl,
       request.url?.slice(route.length) || '/',
-      await identify(request),
+      isOpen ? request.headers.authorization : await identify(request),
     );
   }
   const authorization = await identify(request);
