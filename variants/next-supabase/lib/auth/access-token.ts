@@ -1,11 +1,25 @@
 import { createRemoteJWKSet, errors, type JWTVerifyOptions, jwtVerify } from 'jose';
+import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { config } from '@/lib/config/config';
 import { DomainError } from '@/lib/errors/domain-error';
 import { processWide } from '@/lib/process-wide';
 
+/** Milliseconds: a key that is taken out of the project's JWKS is worth nothing after this time. */
+const REMEMBERED_MS = 60_000;
+
+interface Verified {
+  readonly userId: string;
+  readonly sessionId: string;
+  readonly isAdmin: boolean;
+}
+
+/** A signature costs more to verify than all the rest of a cached read, and does not change. */
+const verified = () => processWide('tokens', () => new LRUCache<string, Verified>({ max: 10_000 }));
+
 const claims = z.object({
   sub: z.uuid(),
+  exp: z.number(),
   session_id: z.uuid(),
   role: z.literal('authenticated'),
   // Only the service role can change what is in here, not the user.
@@ -26,9 +40,9 @@ const jwks = () =>
  * @returns undefined where the token is not one of this project's, or has run out
  * @throws DomainError AUTH_UNAVAILABLE where the keys cannot be fetched
  */
-export async function verifyAccessToken(
-  token: string,
-): Promise<{ userId: string; sessionId: string; isAdmin: boolean } | undefined> {
+export async function verifyAccessToken(token: string): Promise<Verified | undefined> {
+  const known = verified().get(token);
+  if (known !== undefined) return known;
   const { SUPABASE_URL, SUPABASE_JWT_SECRET } = config();
   const options: JWTVerifyOptions = {
     issuer: `${SUPABASE_URL}/auth/v1`,
@@ -46,7 +60,11 @@ export async function verifyAccessToken(
       : await jwtVerify(token, jwks(), { ...options, algorithms: ['ES256', 'RS256'] });
     const { success, data } = claims.safeParse(payload);
     if (!success) return undefined;
-    return { userId: data.sub, sessionId: data.session_id, isAdmin: data.app_metadata.role === 'admin' };
+    const { sub, session_id, app_metadata, exp } = data;
+    const result = { userId: sub, sessionId: session_id, isAdmin: app_metadata.role === 'admin' };
+    const ttl = Math.min(REMEMBERED_MS, Math.floor(exp * 1_000 - Date.now()));
+    if (ttl > 0) verified().set(token, result, { ttl });
+    return result;
   } catch (error) {
     if (isUnreachable(error)) {
       throw new DomainError(

@@ -101,6 +101,20 @@ describe('a process of the service', () => {
     expect((await call('GET', '/api/v1/projects', { token })).status).toBe(401);
   });
 
+  it('refuses a token that has run out, although it was good a moment ago', async () => {
+    const user = await newUser();
+    const secret = randomBytes(32).toString('hex');
+    const service = await start({ SUPABASE_JWT_SECRET: secret });
+    const now = Math.floor(Date.now() / 1_000);
+    const token = await new SignJWT({ ...decodeJwt(user.token), exp: now + 2 })
+      .setProtectedHeader({ alg: 'HS256' })
+      .sign(new TextEncoder().encode(secret));
+    const status = async () => (await call('GET', '/api/v1/auth/session', { token }, service.url)).status;
+    expect(await status()).toBe(200);
+    await expect.poll(status, { timeout: 5_000 }).toBe(401);
+    expect(Date.now() / 1_000).toBeGreaterThanOrEqual(now + 2);
+  });
+
   it('stops in order: readiness says so, requests under way are finished, exit code 0', async () => {
     const user = await newUser();
     const service = await start({ SHUTDOWN_DRAIN_MS: '3000' });
