@@ -194,16 +194,42 @@ def _chat_rows(results: dict[str, Any]) -> list[Row]:
     ]
 
 
+def _project_rows(results: dict[str, Any]) -> list[Row]:
+    rate, ratio, usage = (results[name] for name in ("perSecond", "ratios", "usage"))
+    return [
+        ("handler that does nothing", f"{rate['does nothing']:,}/s", ""),
+        ("handler that authenticates, and does nothing", f"{rate['authenticates']:,}/s", ""),
+        *(
+            (
+                f"`GET /api/v1/projects/[id]`, {how}",
+                f"{rate[f'project, {how}']:,}/s",
+                f"**{ratio[f'{how} / authenticates']:.0%}** of the handler that authenticates, "
+                f"{ratio[f'{how} / does nothing']:.0%} of the other",
+            )
+            for how in ("cached", "uncached")
+        ),
+        (
+            f"usage of a user with {usage['rows']:,} rows, in the database",
+            f"{usage['p95Milliseconds']} ms",
+            f"95 of 100 are faster; median {usage['p50Milliseconds']} ms",
+        ),
+        ("`next build`", f"{results['buildSeconds']} s", ""),
+        ("start of the build to the first 200", f"{results['coldStartSeconds']} s", ""),
+    ]
+
+
 _ROWS: dict[str, Callable[[dict[str, Any]], list[Row]]] = {
     "nest-typeorm": _ticket_rows,
     "nest-drizzle": _tenant_rows,
     "nest-prisma": _organization_rows,
     "fastify-bun": _chat_rows,
+    "next-supabase": _project_rows,
 }
 _CAPTIONS = {
     "nest-typeorm": "Purchases per second over connections, both paths",
     "nest-drizzle": "Reads per second: the service, without row-level security, and the bare server",
     "nest-prisma": "Reads per second: the service, and the bare server",
+    "next-supabase": "Reads per second: handlers that do nothing, and a project with and without the cache",
     "fastify-bun": "Delay of a chunk by percentile: through the service, and from the provider directly",
 }
 

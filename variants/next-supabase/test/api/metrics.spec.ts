@@ -1,23 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { call, newProject, newUser, type TestUser } from '../support/api';
+import { newAdmin } from '../support/admin';
 import { connectOwner } from '../support/database';
 import { type Service, startService } from '../support/service';
 
 const owner = connectOwner();
-
-/** A user whose tokens say, from the next one on, that they are an administrator of the service. */
-async function newAdmin(): Promise<TestUser> {
-  const user = await newUser();
-  await owner.query(
-    `UPDATE auth.users SET raw_app_meta_data = raw_app_meta_data || '{"role": "admin"}' WHERE id = $1`,
-    [user.id],
-  );
-  const { body } = await call('POST', '/api/v1/auth/sign-in', {
-    body: { email: user.email, password: user.password },
-  });
-  return { ...user, token: body.data.accessToken };
-}
 
 let admin: TestUser;
 let service: Service;
