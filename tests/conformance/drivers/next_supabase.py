@@ -67,6 +67,8 @@ class NextSupabase:
     }
     settings: Mapping[str, str] = {
         "ENCRYPTION_KEYS": "b" * 64,
+        "WEBHOOK_ALLOWED_HOSTS": "127.0.0.1",
+        "WEBHOOK_POLL_MS": "0",
         "RATE_LIMIT_CREDENTIALS_MAX": "1000000",
         "SUPABASE_JWT_SECRET": LEGACY_SECRET,
     }
@@ -97,7 +99,9 @@ class NextSupabase:
     )
     identified = "SELECT user_id::text FROM projects WHERE id = %(resource)s"
     planted: Mapping[str, str] = {}
-    public = frozenset({("post", f"{API}/auth/{name}") for name in ("sign-up", "sign-in", "refresh")})
+    public = frozenset(
+        {("post", f"{API}/{name}") for name in ("auth/sign-up", "auth/sign-in", "auth/refresh", "webhooks/stripe")}
+    )
 
     def account(self) -> Account:
         return EnvelopeAccount(self)
@@ -170,11 +174,21 @@ class NextSupabase:
         member = (await self.join(api)).user
         key = (await self.unique(str(uuid.uuid4())).send(api)).json()["id"]
         await self.write_once(project).send(api)
-        within = ("", "/events", "/members", "/usage")
-        return {f"{API}/projects/{{id}}{end}": project for end in within} | {
-            f"{API}/projects/{{id}}/members/{{userId}}": f"{project}/{member}",
-            f"{API}/api-keys/{{id}}": key,
-        }
+        webhook = (await self.webhook(project, "http://127.0.0.1:9/hook").send(api)).json()["id"]
+        within = ("", "/events", "/members", "/usage", "/webhooks")
+        of_webhook = ("", "/deliveries", "/secret")
+        return (
+            {f"{API}/projects/{{id}}{end}": project for end in within}
+            | {f"{API}/projects/{{id}}/webhooks/{{webhookId}}{end}": f"{project}/{webhook}" for end in of_webhook}
+            | {
+                f"{API}/projects/{{id}}/members/{{userId}}": f"{project}/{member}",
+                f"{API}/api-keys/{{id}}": key,
+            }
+        )
+
+    def webhook(self, project: str, url: str) -> Call:
+        """Adds a webhook that tells of changes of the project."""
+        return Call("POST", f"{API}/projects/{project}/webhooks", {"url": url, "eventTypes": ["project.updated"]})
 
     def addressed(self, template: str, method: str, path: str) -> Call:
         bodies: dict[tuple[str, str], Mapping[str, object]] = {
@@ -183,6 +197,8 @@ class NextSupabase:
             ("post", f"{API}/projects/{{id}}/members"): {"userId": str(uuid.uuid4())},
             ("patch", f"{API}/projects/{{id}}/members/{{userId}}"): {"role": "admin"},
             ("post", f"{API}/projects/{{id}}/usage"): {"eventType": "custom.mine"},
+            ("post", f"{API}/projects/{{id}}/webhooks"): self.webhook("", "http://127.0.0.1:9/hook").json or {},
+            ("patch", f"{API}/projects/{{id}}/webhooks/{{webhookId}}"): {"enabled": False},
         }
         return Call(method.upper(), path, bodies.get((method, template)), {"if-match": '"1"'})
 

@@ -11,14 +11,11 @@ ALTER TABLE public.billing_customers ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.billing_customers FORCE ROW LEVEL SECURITY;
 REVOKE ALL ON public.billing_customers FROM anon, authenticated;
 GRANT SELECT ON public.billing_customers TO authenticated;
-GRANT SELECT, INSERT ON public.billing_customers TO api;
+GRANT INSERT ON public.billing_customers TO api;
 GRANT ALL ON public.billing_customers TO service_role;
 CREATE POLICY "Users see which customer they are" ON public.billing_customers
   FOR SELECT TO authenticated
   USING (user_id = (SELECT auth.uid()));
-CREATE POLICY "The service looks customers up" ON public.billing_customers
-  FOR SELECT TO api
-  USING (true);
 CREATE POLICY "The service records customers" ON public.billing_customers
   FOR INSERT TO api
   WITH CHECK (true);
@@ -40,21 +37,31 @@ ALTER TABLE public.subscriptions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.subscriptions FORCE ROW LEVEL SECURITY;
 REVOKE ALL ON public.subscriptions FROM anon, authenticated;
 GRANT SELECT ON public.subscriptions TO authenticated;
-GRANT SELECT, INSERT, UPDATE ON public.subscriptions TO api;
 GRANT ALL ON public.subscriptions TO service_role;
 CREATE POLICY "Users see their subscriptions" ON public.subscriptions
   FOR SELECT TO authenticated
   USING (user_id = (SELECT auth.uid()));
-CREATE POLICY "The service reads what it replaces" ON public.subscriptions
-  FOR SELECT TO api
-  USING (true);
-CREATE POLICY "The service records subscriptions" ON public.subscriptions
-  FOR INSERT TO api
-  WITH CHECK (true);
-CREATE POLICY "The service brings subscriptions up to date" ON public.subscriptions
-  FOR UPDATE TO api
-  USING (true)
-  WITH CHECK (true);
+-- Whose customer this is at Stripe.
+CREATE FUNCTION private.user_of_customer(customer text) RETURNS uuid
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+AS $$
+  SELECT c.user_id FROM public.billing_customers AS c WHERE c.customer_id = customer
+$$;
+REVOKE EXECUTE ON FUNCTION private.user_of_customer FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION private.user_of_customer TO api;
+
+-- Brings a subscription up to date, unless Stripe was asked later for what stands there.
+CREATE FUNCTION private.store_subscription(subscription public.subscriptions) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = ''
+AS $$
+  INSERT INTO public.subscriptions AS s SELECT subscription.*
+  ON CONFLICT (id) DO UPDATE SET
+    status = excluded.status, price_id = excluded.price_id, cancel_at_period_end = excluded.cancel_at_period_end,
+    current_period_end = excluded.current_period_end, fetched_at = excluded.fetched_at
+  WHERE s.fetched_at <= excluded.fetched_at
+$$;
+REVOKE EXECUTE ON FUNCTION private.store_subscription FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION private.store_subscription TO api;
 
 -- An event is here if and only if it has had its effect: both are one transaction.
 CREATE TABLE private.stripe_events (

@@ -86,7 +86,13 @@ describe('GraphQL', () => {
         const text = typeof first === 'string' ? first : (first as { text?: string }).text;
         return text?.includes('SELECT m.*') || text?.includes('SELECT p.*') ? [text] : [];
       });
-    const caller = { kind: 'session', userId: user.id, sessionId: 'none', accessToken: '', isAdmin: false } as const;
+    const caller = {
+      kind: 'session',
+      userId: user.id,
+      sessionId: 'none',
+      accessToken: '',
+      isAdmin: false,
+    } as const;
     const { body } = await execute(caller, { query: LIST });
     expect((body as { data: { projects: { data: unknown[] } } }).data.projects.data).toHaveLength(3);
     expect(statements()).toHaveLength(2);
