@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from copier import run_copy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tools import QUESTIONS, ROOT, VARIANTS
+from tools import QUESTIONS, ROOT, VARIANTS, of_services
 from tools.render import snapshot
 
 FAMILY = ("nest-typeorm", "nest-drizzle", "fastify-bun", "nest-prisma", "next-supabase")
@@ -92,6 +93,9 @@ REFUSED: dict[str, list[object]] = {
 }
 
 
+ASKED = {name: body for variant in FAMILY for name, body in of_services(variant).items()}
+
+
 @pytest.fixture(scope="module")
 def questionnaire(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The questions of the whole family, with variants that hold nothing but what was answered and computed."""
@@ -99,6 +103,7 @@ def questionnaire(tmp_path_factory: pytest.TempPathFactory) -> Path:
     document = yaml.safe_load((ROOT / "copier.yml").read_text())
     document["variant"]["choices"] = list(FAMILY)
     (folder / "copier.yml").write_text(yaml.safe_dump(document, sort_keys=False))
+    shutil.copytree(ROOT / "template" / "module", folder / "template" / "module")
     for variant in FAMILY:
         target = folder / "variants" / variant
         target.mkdir(parents=True)
@@ -133,7 +138,7 @@ def test_a_bad_answer_is_named_and_leaves_no_folder(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", [name for name, question in QUESTIONS.items() if "validator" in question])
+@pytest.mark.parametrize("name", [name for name, question in ASKED.items() if "validator" in question])
 def test_the_example_in_a_refusal_is_itself_accepted(questionnaire: Path, tmp_path: Path, name: str) -> None:
     example = QUESTIONS[name]["validator"].partition("for example: ")[2].partition("[%")[0].strip()
     variant = next((variant for variant, own in OWN.items() if name in own), "nest-typeorm")
@@ -222,11 +227,14 @@ def test_only_variants_that_are_built_are_offered() -> None:
 
 def test_questions_come_in_the_order_of_the_design() -> None:
     asked = [name for name, body in QUESTIONS.items() if not name.startswith("_") and body.get("when") is not False]
-    first = ["variant", "project_name", "project_slug", "description", "author", "license", "port"]
-    last = ["ci", "kubernetes", "devcontainer", "agents_md"]
+    module = ["module_singular", "module_plural", "module_fields", "module_soft_delete", "module_events"]
+    first = ["create", "variant", "project_name", "project_slug", "description", "author", "license", "port"]
+    last = ["ci", "kubernetes", "devcontainer", "agents_md", *module]
     assert asked[: len(first)] == first
     assert asked[-len(last) :] == last
-    assert {name for name in asked if "when" in QUESTIONS[name]} == {name for own in OWN.values() for name in own}
+    assert {name for name in ASKED if "variant" in QUESTIONS[name]["when"]} == {
+        name for own in OWN.values() for name in own
+    }
 
 
 @pytest.mark.parametrize("name", [name for name in QUESTIONS if not name.startswith("_")])

@@ -14,7 +14,7 @@ import yaml
 from allpairspy import AllPairs
 
 from tests.conftest import Rendered, run
-from tools import DEFAULT_VARIANT, QUESTIONS, ROOT, VARIANTS
+from tools import DEFAULT_VARIANT, ROOT, VARIANTS, of_services
 from tools.check import leftovers
 from tools.install import install, manager
 
@@ -52,11 +52,7 @@ TRACES = [
 def options(variant: str) -> dict[str, list[object]]:
     """Every question of a variant that offers a choice, with what can be chosen."""
     found: dict[str, list[object]] = {}
-    for name, question in QUESTIONS.items():
-        if name.startswith("_") or name == "variant" or question.get("when") is False:
-            continue
-        if f"'{variant}'" not in question.get("when", f"'{variant}'"):
-            continue
+    for name, question in of_services(variant).items():
         if question["type"] == "bool":
             found[name] = [True, False]
         elif question.get("multiselect"):

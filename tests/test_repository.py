@@ -17,7 +17,7 @@ import yaml
 
 from tests.conftest import Rendered
 from tests.test_questions import FAMILY
-from tools import QUESTIONS, ROOT, VARIANTS
+from tools import ROOT, VARIANTS, of_services
 from tools.check import problems
 from tools.install import manager
 from tools.merge import answers, choices
@@ -27,7 +27,7 @@ from tools.regenerate import GENERATED, SAMPLE
 STUB = re.compile(
     r"""(?:\[% filter replace\([^()]+\) %\])?\[% include "(template/[^"]+)" (?:-%\]|%\]\[% endfilter -%\])\n"""
 )
-TAKES_IN = re.compile(r'\[%-? (?:include|extends|import|from) "(template/[^"]+)"')
+TAKES_IN = re.compile(r"""\[%-? (?:include|extends|import|from) ["'](template/[^"']+)["']""")
 
 
 def tracked(*patterns: str) -> dict[str, Path]:
@@ -90,13 +90,13 @@ def test_a_stub_is_one_include_or_fills_in_blocks() -> None:
 
 
 def test_what_a_variant_takes_in_is_there() -> None:
-    for name, path in tracked("variants", "template").items():
+    for name, path in tracked("copier.yml", "modules", "variants", "template").items():
         missing = [each for each in TAKES_IN.findall(path.read_text()) if not (ROOT / each).is_file()]
         assert missing == [], name
 
 
 def test_every_shared_file_is_used() -> None:
-    sources = tracked("variants", "template")
+    sources = tracked("copier.yml", "modules", "variants", "template")
     used = {each for path in sources.values() for each in TAKES_IN.findall(path.read_text())}
     assert tracked("template").keys() - used == set()
 
@@ -243,7 +243,7 @@ def test_the_readme_names_the_questions_and_the_targets_that_there_are() -> None
     text = "".join((ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md"))
     targets = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text()))
     assert set(re.findall(r"`make ([a-z]+)", text)) <= targets
-    asked = {name for name, body in QUESTIONS.items() if not name.startswith("_") and "when" not in body}
+    asked = {name for name, body in of_services("nest-typeorm").items() if "variant" not in body["when"]} | {"variant"}
     assert asked <= set(re.findall(r"`(\w+)`", text))
 
 

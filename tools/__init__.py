@@ -16,5 +16,16 @@ VARIANTS: tuple[str, ...] = tuple(sorted(QUESTIONS["variant"]["choices"].values(
 DEFAULT_VARIANT: str = QUESTIONS["variant"]["default"]
 
 
+def of_services(variant: str) -> dict[str, Any]:
+    """The questions that a new service of a variant is asked, after which one it is."""
+    return {
+        name: question
+        for name, question in QUESTIONS.items()
+        if not name.startswith("_")
+        and "create == 'service'" in str(question.get("when"))
+        and ("variant" not in question["when"] or f"'{variant}'" in question["when"])
+    }
+
+
 class ToolError(Exception):
     """Something that the user can mend; the message says how."""

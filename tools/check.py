@@ -42,7 +42,8 @@ def _syntax() -> list[str]:
     options = {name: value for name, value in QUESTIONS["_envops"].items() if name != "undefined"}
     environment = Environment(**options)  # noqa: S701 - nothing is rendered here, and none of it is HTML
     found = []
-    for path in [*(ROOT / "template").rglob("*"), *(ROOT / "variants").rglob("*.jinja")]:
+    stubs = [path for folder in ("modules", "variants") for path in (ROOT / folder).rglob("*.jinja")]
+    for path in [*(ROOT / "template").rglob("*"), *stubs]:
         if path.is_file():
             try:
                 environment.parse(path.read_text())

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tools import QUESTIONS
+from tools import of_services
 
 Choice = tuple[tuple[str, object], ...]
 """What was chosen, question by question; where more than one thing can be, whether each is among them."""
@@ -18,8 +18,8 @@ Choice = tuple[tuple[str, object], ...]
 def choices(variant: str) -> list[Choice]:
     """Every combination of a variant's own options, the defaults first. They decide what is installed and served."""
     options = []
-    for name, question in QUESTIONS.items():
-        if name.startswith("_") or not isinstance(when := question.get("when"), str) or f"'{variant}'" not in when:
+    for name, question in of_services(variant).items():
+        if "variant" not in question["when"]:
             continue
         values = [True, False] if question["type"] == "bool" else list(question.get("choices", {}).values())
         default = question["default"]

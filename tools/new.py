@@ -17,7 +17,7 @@ import yaml
 from copier import run_copy
 from copier.errors import CopierAnswersInterrupt, CopierError, DirtyLocalWarning
 
-from tools import QUESTIONS, ROOT, VARIANTS, ToolError
+from tools import QUESTIONS, ROOT, VARIANTS, ToolError, of_services
 from tools.install import install, manager
 from tools.ports import free_port
 from tools.render import render
@@ -27,10 +27,9 @@ Answers = Mapping[str, object]
 
 
 def questions() -> dict[str, dict[str, object]]:
-    """The questions of copier.yml that are asked of anybody, by name."""
-    return {
-        name: body for name, body in QUESTIONS.items() if not name.startswith("_") and body.get("when") is not False
-    }
+    """The questions of copier.yml that services are asked, by name."""
+    asked = {name for variant in VARIANTS for name in of_services(variant)} | {"variant"}
+    return {name: body for name, body in QUESTIONS.items() if name in asked}
 
 
 def parse_answers(text: str) -> dict[str, object]:

@@ -18,7 +18,7 @@ from watchfiles import watch
 from tools import ROOT
 from tools.install import install
 
-_PARTS = ("copier.yml", "template", "variants")
+_PARTS = ("copier.yml", "modules", "template", "variants")
 
 
 def snapshot(destination: Path) -> Path:

@@ -1,0 +1,281 @@
+#!/usr/bin/env node
+// @ts-check
+/**
+ * Makes modules that `copier copy` has written part of this service: their entries in files that are there already, their
+ * migration, and what else the service's own tools write.
+ *
+ *     npm run module:register
+ *
+ * A module brings a list of what is to be done, `.copier-module.NAME` (JSON), which is deleted when all of it is done. What is
+ * there already stays as it is, so this can be repeated. What has no place is printed, to be done by hand.
+ */
+import { execSync, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import util from 'node:util';
+import { LauncherError, UsageError } from './services/errors.mjs';
+
+const HELP = `Usage: node scripts/register-module.mjs
+
+Makes modules that \`copier copy\` has written part of this service: imports and entries in the files that name all
+modules, the migration, and the OpenAPI document. It can be repeated, and changes nothing that is there already.
+`;
+
+/**
+ * @typedef {object} Edit one entry in one file
+ * @property {string} file
+ * @property {string} where the place, in words
+ * @property {string} [key] what is in the place when it is done; else what is added
+ * @property {boolean} [optional] of documents: nothing depends on it
+ * @property {boolean} [late] only when the migration is written: it names the table
+ * @property {string} [import] an import, after the last one
+ * @property {string} [into] the text before a bracket, and it: \`add\` goes to the end of what is in there
+ * @property {string} [property] of the object in there, a list: \`add\` goes into that
+ * @property {string} [add]
+ * @property {string} [line] goes after the last line that begins with \`after\`, or before the first one with \`before\`
+ * @property {string} [after]
+ * @property {string[]} [before] one after the other is tried
+ * @property {string} [section] a heading under which the line goes; it is made, before \`before\`, where there is none
+ *
+ * @typedef {object} Manifest what a module needs
+ * @property {string} module
+ * @property {Edit[]} edits
+ * @property {string[]} code its files and folders
+ * @property {{ table: string, files: string, generate: string[] }} migration
+ * @property {string[]} finish commands
+ */
+
+const MANIFEST = /^\.copier-module\.[a-z0-9-]+$/;
+const PAIRS = /** @type {Readonly<Record<string, string>>} */ ({ '[': ']', '{': '}', '(': ')' });
+
+/** @param {string} line */
+const say = (line) => void process.stdout.write(`${line}\n`);
+
+/**
+ * The same text with spaces in place of comments, and of what is in strings if that is asked for: every place stays where it was.
+ *
+ * @param {string} text
+ */
+function codeOf(text, withStrings = false) {
+  const token = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`/g;
+  return text.replace(token, (found) =>
+    found.startsWith('/') || !withStrings ? found.replace(/[^\n]/g, ' ') : found,
+  );
+}
+
+/**
+ * What is between a bracket and the one that closes it.
+ *
+ * @param {string} code
+ * @param {number} open the place of the bracket
+ * @returns {[number, number] | undefined}
+ */
+function inside(code, open) {
+  const awaited = /** @type {string[]} */ ([]);
+  for (let place = open; place < code.length; place += 1) {
+    const character = code[place] ?? '';
+    const closing = PAIRS[character];
+    if (closing !== undefined) awaited.push(closing);
+    else if (character === awaited.at(-1)) awaited.pop();
+    if (awaited.length === 0) return [open + 1, place];
+  }
+  return undefined;
+}
+
+/**
+ * @param {string} code
+ * @param {string} opening ends with a bracket; white space in it stands for any
+ * @param {number} [from]
+ * @param {number} [to]
+ */
+function find(code, opening, from = 0, to = code.length) {
+  const pattern = new RegExp(opening.trim().split(/\s+/).map(RegExp.escape).join('\\s*'), 'g');
+  pattern.lastIndex = from;
+  const match = pattern.exec(code);
+  if (match === null || match.index >= to) return undefined;
+  return inside(code, match.index + match[0].length - 1);
+}
+
+/**
+ * @param {string} text
+ * @param {string} word
+ */
+function has(text, word) {
+  return new RegExp(`(?<![\\w$])${RegExp.escape(word)}(?![\\w$])`).test(text);
+}
+
+/**
+ * @param {string} text
+ * @param {[number, number]} range between two brackets
+ * @param {string} item
+ */
+function append(text, [from, to], item) {
+  const written = codeOf(text, true).slice(from, to).trimEnd();
+  const end = from + written.length;
+  const comma = written.trim() === '' || written.endsWith(',') ? '' : ',';
+  return `${text.slice(0, end)}${comma}\n${item},${text.slice(end)}`;
+}
+
+/**
+ * @param {string} text
+ * @param {string} statement
+ */
+function addImport(text, statement) {
+  const name = /\{ (?:type )?(\w+) \}/.exec(statement)?.[1] ?? statement;
+  const imports = [...text.matchAll(/^import\b[^;'"]*['"][^'"]+['"];?[^\n]*\n/gm)];
+  if (imports.some(([found]) => has(found, name))) return text;
+  const last = imports.at(-1);
+  const place = last === undefined ? 0 : last.index + last[0].length;
+  return `${text.slice(0, place)}${statement}\n${text.slice(place)}`;
+}
+
+/**
+ * @param {string} text
+ * @param {Edit} edit
+ */
+function addEntry(text, { into = '', property, add = '', key = add }) {
+  const code = codeOf(text);
+  const outer = find(code, into);
+  if (outer === undefined) return undefined;
+  const list = property === undefined ? outer : find(code, `${property}: [`, ...outer);
+  if (list === undefined) return append(text, outer, `${property}: [${add}]`);
+  if (has(codeOf(text, true).slice(...list), key)) return text;
+  return append(text, list, add);
+}
+
+/**
+ * @param {string} text
+ * @param {Edit} edit
+ */
+function addLine(text, { line = '', key = line, after, before = [], section }) {
+  if (text.includes(key)) return text;
+  const lines = text.split('\n');
+  if (after !== undefined) {
+    const place = lines.findLastIndex((found) => found.startsWith(after));
+    return place < 0 ? undefined : lines.toSpliced(place + 1, 0, line).join('\n');
+  }
+  const heading = section === undefined ? -1 : lines.indexOf(section);
+  if (heading >= 0) {
+    const next = lines.findIndex((found, index) => index > heading && /^#/.test(found));
+    const end = lines.findLastIndex((found, index) => (next < 0 || index < next) && found !== '');
+    return lines.toSpliced(end + 1, 0, ...(end === heading ? ['', line] : [line])).join('\n');
+  }
+  const place = before
+    .map((start) => lines.findIndex((found) => found.startsWith(start)))
+    .find((found) => found >= 0);
+  if (place === undefined) return undefined;
+  return lines.toSpliced(place, 0, ...(section === undefined ? [line] : [section, '', line, ''])).join('\n');
+}
+
+/**
+ * @param {Edit} edit
+ * @returns {boolean} whether it is done
+ */
+function apply(edit) {
+  if (!existsSync(edit.file)) return edit.optional === true;
+  const text = readFileSync(edit.file, 'utf8');
+  const unix = text.replaceAll('\r\n', '\n');
+  const edited =
+    edit.import !== undefined
+      ? addImport(unix, edit.import)
+      : edit.line !== undefined
+        ? addLine(unix, edit)
+        : addEntry(unix, edit);
+  if (edited === undefined) return false;
+  if (edited !== unix) {
+    writeFileSync(edit.file, text === unix ? edited : edited.replaceAll('\n', '\r\n'));
+    say(`  ${edit.file}: ${edit.import ?? edit.line ?? edit.add}`);
+  }
+  return true;
+}
+
+/** @param {string} command */
+function run(command) {
+  try {
+    execSync(command, { stdio: ['ignore', 'inherit', 'inherit'] });
+  } catch {
+    throw new LauncherError(
+      `\`${command}\` failed. Mend what it says, then run this again: npm run module:register`,
+    );
+  }
+}
+
+/** @param {Manifest['migration']} migration */
+function isMigrated({ table, files }) {
+  const created = new RegExp(`CREATE TABLE (IF NOT EXISTS )?"${table}"`);
+  return readdirSync(files, { withFileTypes: true }).some(
+    (entry) => entry.isFile() && created.test(readFileSync(`${files}/${entry.name}`, 'utf8')),
+  );
+}
+
+/**
+ * Makes entries, and says which of them have no place.
+ *
+ * @param {string} module
+ * @param {Edit[]} edits
+ */
+function enter(module, edits) {
+  const missing = edits.filter((edit) => !apply(edit));
+  if (missing.length === 0) return;
+  say('  There was no place for these. Add them by hand:');
+  for (const edit of missing) say(`  - ${edit.file}, ${edit.where}: ${edit.import ?? edit.line ?? edit.add}`);
+  if (missing.some(({ optional }) => optional !== true)) {
+    throw new LauncherError(
+      `${module} is not complete yet. Then run this again, for what is left: npm run module:register`,
+    );
+  }
+}
+
+/** @param {string} file */
+function register(file) {
+  /** @type {Manifest} */
+  const { module, edits, code, migration, finish } = JSON.parse(readFileSync(file, 'utf8'));
+  const touched = [...new Set(edits.map((edit) => edit.file))].filter((edited) => /\.ts$/.test(edited));
+  // What it cannot mend by itself is for `npm run lint` to tell.
+  const biome = ['node_modules/@biomejs/biome/bin/biome', 'check', '--write', '--log-level=none'];
+  const format = () => void spawnSync(process.execPath, [...biome, ...code, ...touched.filter(existsSync)]);
+  say(`${module}:`);
+  try {
+    enter(
+      module,
+      edits.filter(({ late }) => late !== true),
+    );
+    if (!isMigrated(migration)) for (const command of migration.generate) run(command);
+    enter(
+      module,
+      edits.filter(({ late }) => late === true),
+    );
+  } finally {
+    format();
+  }
+  for (const command of finish) run(command);
+  rmSync(file);
+  say(
+    `${module} is part of the service. Read its migration; \`npm run dev\` and \`npm run db:migrate\` apply it.`,
+  );
+}
+
+try {
+  process.chdir(dirname(dirname(fileURLToPath(import.meta.url))));
+  const { values } = util.parseArgs({ options: { help: { type: 'boolean' } } });
+  if (values.help) {
+    process.stdout.write(HELP);
+  } else {
+    const manifests = readdirSync('.').filter((name) => MANIFEST.test(name));
+    if (manifests.length === 0) say('There is no module to register: `copier copy` writes one.');
+    for (const manifest of manifests) register(manifest);
+  }
+} catch (error) {
+  if (error instanceof LauncherError) {
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = 1;
+  } else if (
+    error instanceof UsageError ||
+    /** @type {NodeJS.ErrnoException} */ (error).code?.startsWith('ERR_PARSE_ARGS')
+  ) {
+    process.stderr.write(`${/** @type {Error} */ (error).message}\n\n${HELP}`);
+    process.exitCode = 2;
+  } else throw error;
+}
