@@ -33,8 +33,8 @@ const AHEAD = 2_000;
 /** A task with its event, as the service writes them: one transaction. */
 const WRITE = `
   WITH task AS (
-    INSERT INTO tasks (tenant_id, id, project_id, title, type)
-    VALUES ($1, gen_random_uuid(), $2, 'A task', 'chore') RETURNING gen_random_uuid() AS event_id)
+    INSERT INTO tasks (tenant_id, id, project_id, title, type, status)
+    VALUES ($1, gen_random_uuid(), $2, 'A task', 'chore', 'open') RETURNING gen_random_uuid() AS event_id)
   INSERT INTO outbox (tenant_id, id, subject, event)
   SELECT $1, event_id, 'events.task.created.v1.' || $1::text, ($3::jsonb || jsonb_build_object('id', event_id))::json
     FROM task`;
