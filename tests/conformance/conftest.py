@@ -39,6 +39,9 @@ DRIVERS: tuple[Driver, ...] = tuple(
 # Limits that are a matter of their own tests.
 SETTINGS = {"RATE_LIMIT_MAX": "1000000", "MAX_EVENT_LOOP_DELAY_MS": "0", "SHUTDOWN_DRAIN_MS": "0"}
 
+BOUND_TO_DATABASE = frozenset({"next-supabase"})
+"""Variants with a server that knows one database only: Supabase's Auth, in which the users are."""
+
 Connect = Callable[[], "psycopg.Connection[tuple[Any, ...]]"]
 StartService = Callable[..., Service]
 Client = Callable[..., httpx.AsyncClient]
@@ -146,8 +149,24 @@ def running(processes: tuple[Service, Service]) -> Service:
 
 
 @pytest.fixture
-def empty_database(driver: Driver, postgres: Postgres) -> Iterator[dict[str, str]]:
+def own_servers(driver: Driver, folder: Path, postgres: Postgres) -> Iterator[Postgres]:
+    """The servers of a database that only one test uses."""
+    if driver.variant not in BOUND_TO_DATABASE:
+        yield postgres
+        return
+    server = Postgres.start(folder, "--ephemeral")
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def empty_database(driver: Driver, postgres: Postgres, own_servers: Postgres) -> Iterator[dict[str, str]]:
     """The settings of a database that only this test uses."""
+    if own_servers is not postgres:
+        yield {**own_servers.env, **driver.apart(f"test-{uuid.uuid4().hex}")}
+        return
     name = f"test_{uuid.uuid4().hex}"
     database_urls = ("DATABASE_URL", "MIGRATION_DATABASE_URL")
     owner = httpx.URL(postgres.owner_url).username
@@ -169,9 +188,9 @@ def own_database(driver: Driver, folder: Path, empty_database: dict[str, str]) -
 
 
 @pytest.fixture
-def own_rows(postgres: Postgres, own_database: dict[str, str]) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+def own_rows(own_servers: Postgres, own_database: dict[str, str]) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
     """A connection to the test's own database that sees every row that is committed."""
-    url = postgres.as_admin(own_database["MIGRATION_DATABASE_URL"])
+    url = own_servers.as_admin(own_database["MIGRATION_DATABASE_URL"])
     with psycopg.connect(url, autocommit=True) as connection:
         yield connection
 

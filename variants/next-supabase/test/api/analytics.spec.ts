@@ -109,16 +109,3 @@ describe('usage', () => {
     );
   });
 });
-
-describe('the plan of a usage report', () => {
-  it('reads the rows of one user by an index', async () => {
-    const { rows } = await owner.query(
-      `EXPLAIN SELECT date_trunc('month', day::timestamp)::date, event_type, sum(events) FROM usage_daily
-       WHERE user_id = $1 AND day BETWEEN '2026-01-01' AND '2026-12-31' GROUP BY 1, 2`.replace(
-        '$1',
-        `'${user.id}'`,
-      ),
-    );
-    expect(JSON.stringify(rows)).toContain('usage_daily_pkey');
-  });
-});

@@ -30,7 +30,11 @@ describe('usage that clients record', () => {
     const key = randomUUID();
     const first = await record({ eventType: 'custom.export', metadata: { rows: 3 } }, { key });
     const again = await record({ eventType: 'custom.export', metadata: { rows: 3 } }, { key });
-    expect([first.status, again.status, again.headers.get('idempotency-replayed')]).toEqual([201, 201, 'true']);
+    expect([first.status, again.status, again.headers.get('idempotency-replayed')]).toEqual([
+      201,
+      201,
+      'true',
+    ]);
     expect(again.body).toEqual(first.body);
     expect(first.body.data).toMatchObject({ projectId: project.id, metadata: { rows: 3 } });
     expect(await counted()).toBe(before + 1);
@@ -38,15 +42,21 @@ describe('usage that clients record', () => {
     expect([other.status, other.body.code]).toEqual([422, 'IDEMPOTENCY_KEY_REUSED']);
   });
 
-  it.each(['project.created', 'custom.', 'custom.A', `custom.${'a'.repeat(44)}`])('is not %s', async (eventType) => {
-    expect((await record({ eventType })).body.code).toBe('VALIDATION_FAILED');
-  });
+  it.each(['project.created', 'custom.', 'custom.A', `custom.${'a'.repeat(44)}`])(
+    'is not %s',
+    async (eventType) => {
+      expect((await record({ eventType })).body.code).toBe('VALIDATION_FAILED');
+    },
+  );
 
   it('is refused from a viewer, and answered to strangers as if there were no project', async () => {
     const viewer = await newUser();
     const body = { eventType: 'custom.export' };
     expect((await record(body, { user: viewer })).body.code).toBe('PROJECT_NOT_FOUND');
-    await call('POST', `/api/v1/projects/${project.id}/members`, { token: owner.token, body: { userId: viewer.id } });
+    await call('POST', `/api/v1/projects/${project.id}/members`, {
+      token: owner.token,
+      body: { userId: viewer.id },
+    });
     expect((await record(body, { user: viewer })).body.code).toBe('FORBIDDEN');
   });
 });
