@@ -112,9 +112,11 @@ async function customerOf(userId: string): Promise<string> {
 }
 
 async function knownCustomer(userId: string): Promise<string | undefined> {
-  const { rows } = await pool().query<{ customer_id: string }>(
-    'SELECT customer_id FROM public.billing_customers WHERE user_id = $1',
-    [userId],
-  );
-  return rows[0]?.customer_id;
+  return asUser(userId, async (tx) => {
+    const { rows } = await tx.query<{ customer_id: string }>(
+      'SELECT customer_id FROM billing_customers WHERE user_id = $1',
+      [userId],
+    );
+    return rows[0]?.customer_id;
+  });
 }

@@ -84,14 +84,9 @@ async function store(tx: Transaction, current: Stripe.Subscription, askedAt: str
   const [item] = current.items.data;
   if (userId === undefined || item === undefined) return;
   await tx.query(
-    `INSERT INTO public.subscriptions AS s
-       (id, user_id, status, price_id, cancel_at_period_end, current_period_end, created_at, fetched_at)
-     VALUES ($1, $2, $3, $4, $5, to_timestamp($6), to_timestamp($7), $8)
-     ON CONFLICT (id) DO UPDATE SET
-       status = excluded.status, price_id = excluded.price_id,
-       cancel_at_period_end = excluded.cancel_at_period_end,
-       current_period_end = excluded.current_period_end, fetched_at = excluded.fetched_at
-     WHERE s.fetched_at <= excluded.fetched_at`,
+    `SELECT private.store_subscription(
+       ROW($1, $2, $3, $4, $5, to_timestamp($6), to_timestamp($7), $8)::public.subscriptions
+     )`,
     [
       current.id,
       userId,
@@ -116,13 +111,12 @@ async function recordPayment(tx: Transaction, customer: string | undefined, abou
 
 /** By what this service has stored, and not by what an event says. */
 async function userOf(tx: Transaction, customer: string | undefined): Promise<string | undefined> {
-  const { rows } = await tx.query<{ user_id: string }>(
-    'SELECT user_id FROM public.billing_customers WHERE customer_id = $1',
-    [customer],
-  );
-  if (rows[0] === undefined)
-    log().warn({ customer }, 'an event of Stripe is about a customer of nobody here');
-  return rows[0]?.user_id;
+  const { rows } = await tx.query<{ id: string | null }>('SELECT private.user_of_customer($1) AS id', [
+    customer,
+  ]);
+  const id = rows[0]?.id ?? undefined;
+  if (id === undefined) log().warn({ customer }, 'an event of Stripe is about a customer of nobody here');
+  return id;
 }
 
 /** Stripe names things by their ids, or shows all of them where that was asked for. */
