@@ -118,7 +118,7 @@ def test_every_link_leads_somewhere(document: str, folder: Path) -> None:
 
 
 def test_the_layout_names_every_folder_and_nothing_else(driver: Driver, folder: Path) -> None:
-    layout = (folder / "README.md").read_text().split("```\nsrc/\n", 1)[1].split("```", 1)[0]
+    layout = (folder / "README.md").read_text().split(f"```\n{Path(driver.source).name}/\n", 1)[1].split("```", 1)[0]
     named = {name.strip("/ ") for name in re.findall(r"^  ([\w./-]+/)", layout, re.M)}
     assert named == {path.name for path in (folder / driver.source).iterdir() if path.is_dir()}
 
