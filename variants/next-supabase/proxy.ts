@@ -14,9 +14,12 @@ const NOTHING = `default-src 'none'; ${ALONE}`;
 /** Swagger UI has styles and icons of its own in the page. */
 const DOCS = `default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; ${ALONE}`;
 
+// What Next.js and React do in development alone: code as text, and styles that are replaced in the page.
+const [EVAL, INLINE] = process.env.NODE_ENV === 'development' ? [" 'unsafe-eval'", " 'unsafe-inline'"] : ['', ''];
+
 /** Next.js puts scripts into its pages, and on each the nonce that it finds in this policy of the request. */
 const page = (nonce: string) =>
-  `default-src 'none'; script-src 'nonce-${nonce}' 'strict-dynamic'; style-src 'self'; img-src 'self'; connect-src 'self'; ${ALONE}`;
+  `default-src 'none'; script-src 'nonce-${nonce}' 'strict-dynamic'${EVAL}; style-src 'self'${INLINE}; img-src 'self'; connect-src 'self'; ${ALONE}`;
 
 const SECURITY_HEADERS = {
   'cross-origin-opener-policy': 'same-origin',

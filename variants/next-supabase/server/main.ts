@@ -1,7 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import next from 'next';
 import proxyAddr from 'proxy-addr';
 import { type Config, config } from '../lib/config/config.ts';
 import { configOrExit } from '../lib/config/load-config.ts';
@@ -19,12 +18,17 @@ const SHUTDOWN_LIMIT_MS = 9_000;
 const settings = configOrExit(config);
 const trusts = trustedProxies(settings.TRUST_PROXY);
 
+// Whether Next.js compiles or serves a build is not a matter of the settings: a build also runs with those of development.
+const dev = process.argv.includes('--dev');
+Object.assign(process.env, { NODE_ENV: dev ? 'development' : 'production' });
+const { default: next } = await import('next');
+
 // Next.js alone closes its port at once on SIGTERM, and answers nothing where the HTTP parser gives up.
 const server = createServer({
   requestTimeout: settings.REQUEST_TIMEOUT_MS,
   connectionsCheckingInterval: 1_000,
 });
-const app = next({ dev: settings.NODE_ENV === 'development', httpServer: server });
+const app = next({ dev, httpServer: server });
 const handle = app.getRequestHandler();
 await app.prepare();
 
