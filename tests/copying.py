@@ -10,7 +10,12 @@ from typing import Any
 
 import yaml
 
+from tools import ROOT, VARIANTS
+
 COPIER = Path(sys.executable).with_name("copier")
+ON_BUN = [name for name in VARIANTS if (ROOT / "variants" / name / "bun.lock.jinja").exists()]
+"""The variants that Bun runs and installs."""
+
 IDENTITY = {
     "GIT_AUTHOR_NAME": "Ada",
     "GIT_AUTHOR_EMAIL": "ada@example.org",

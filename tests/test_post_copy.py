@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Rendered
-from tools import DEFAULT_VARIANT, ROOT, VARIANTS
+from tests.copying import ON_BUN
+from tools import DEFAULT_VARIANT, ROOT
 from tools.install import install, manager
 
 HOOK = ROOT / "hooks" / "post_copy.py"
 Hook = Callable[..., subprocess.CompletedProcess[str]]
-ON_BUN = [name for name in VARIANTS if (ROOT / "variants" / name / "bun.lock.jinja").exists()]
 
 
 @pytest.fixture(params=[DEFAULT_VARIANT, *ON_BUN])

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.copying import COPIER, IDENTITY, commit, copier, edit, git
+from tests.copying import COPIER, IDENTITY, ON_BUN, commit, copier, edit, git
 from tools import DEFAULT_VARIANT
+from tools.install import manager
 from tools.render import snapshot
 
 OLD, NEW = "v99.0.0", "v99.1.0"
@@ -26,8 +27,9 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> str:
     git(work, "init", "--quiet", "--initial-branch=main")
     commit(work, "The old release")
     git(work, "tag", OLD)
-    for name in ("tsconfig.json", "vitest.config.ts"):
-        file = work / "variants" / DEFAULT_VARIANT / name
+    changed = [f"{DEFAULT_VARIANT}/vitest.config.ts", *(f"{name}/tsconfig.json" for name in (DEFAULT_VARIANT, *ON_BUN))]
+    for name in changed:
+        file = work / "variants" / name
         file.write_text("// New.\n" + file.read_text())
     commit(work, "The new release")
     git(work, "tag", NEW)
@@ -64,10 +66,12 @@ def service(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "service"))
 
 
-def template_update(service: Path, *arguments: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
+def template_update(
+    service: Path, *arguments: str, path: str | None = None, runtime: str = "node"
+) -> subprocess.CompletedProcess[str]:
     programs = f"{COPIER.parent}:{os.environ['PATH']}" if path is None else path
     return subprocess.run(
-        [shutil.which("node") or "node", "scripts/template-update.mjs", *arguments],
+        [shutil.which(runtime) or runtime, "scripts/template-update.mjs", *arguments],
         cwd=service,
         env=os.environ | IDENTITY | {"PATH": programs},
         capture_output=True,
@@ -102,6 +106,30 @@ def test_an_update_is_committed_in_a_branch_with_a_report_of_conflicts_and_check
     assert "half a type" in text
     assert text.endswith("- `npm run test`: passes\n")
     assert text in f"{result.stdout}\n"
+
+
+@pytest.mark.parametrize("variant", ON_BUN)
+def test_a_service_on_bun_is_installed_and_checked_by_bun(variant: str, released: str, tmp_path: Path) -> None:
+    folder = tmp_path / "service"
+    data = ("--data", f"variant={variant}")
+    result = copier("copy", "--defaults", "--vcs-ref", OLD, *data, released, str(folder), folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    manager(folder)  # Bun is there
+    manifest = folder / "package.json"
+    package = json.loads(manifest.read_text())
+    # Bun has nothing to fetch, and nothing runs for long.
+    package |= {"workspaces": [], "dependencies": {}, "devDependencies": {}}
+    package["scripts"] |= dict.fromkeys(("lint", "typecheck", "test"), "bun -e 0")
+    manifest.write_text(json.dumps(package, indent=2) + "\n")
+    (folder / "bun.lock").unlink()
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    commit(folder, "Start from Plinth, and go on")
+
+    result = template_update(folder, runtime="bun")
+    assert result.returncode == 0, result.stderr
+    assert (folder / "tsconfig.json").read_text().startswith("// New.\n")
+    steps = ("install", "run lint", "run typecheck", "run test")
+    assert result.stdout.endswith("".join(f"- `bun {step}`: passes\n" for step in steps))
 
 
 def test_a_service_of_the_newest_release_is_up_to_date(service: Path, tmp_path: Path) -> None:
