@@ -89,6 +89,22 @@ LAYOUTS = {
         entry="index.js",
         document="apps/api/src/openapi.cli.ts",
     ),
+    "nest-prisma": Layout(
+        source="src",
+        compiled="dist",
+        migration=("add_hall",),
+        schema=(
+            "prisma/schema.prisma",
+            '  websiteUrl     String?        @map("website_url")\n',
+            "  hall           String?\n",
+        ),
+        usages={
+            ("dist/database/cli.js",): "usage: ",
+            ("dist/database/cli.js", "drop"): "usage: ",
+            ("dist/database/cli.js", "seed", "--seed"): "usage: ",
+            ("dist/database/cli.js", "migrate", "--force"): "usage: ",
+        },
+    ),
 }
 
 
