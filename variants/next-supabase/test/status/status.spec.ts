@@ -48,7 +48,9 @@ describe.skipIf(executablePath === undefined)('the status page in a browser', ()
   }
 
   const points = () =>
-    page.$eval('polyline', (line) => (line.getAttribute('points') ?? '').split(' ').filter(Boolean).join(' '));
+    page.$eval('polyline', (line) =>
+      (line.getAttribute('points') ?? '').split(' ').filter(Boolean).join(' '),
+    );
 
   it('shows the metrics to an administrator, and again as they change', async () => {
     const project = await newProject(admin);
