@@ -3,7 +3,7 @@ import type pg from 'pg';
 import Stripe from 'stripe';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { call, newUser, type TestUser } from '../support/api';
-import { connectOwner } from '../support/database';
+import { as, connectOwner, connectService } from '../support/database';
 import { type Service, startService } from '../support/service';
 import { startStripe } from '../support/stripe';
 
@@ -220,4 +220,36 @@ it('a subscription is shown to its user alone', async () => {
   expect((await subscription()).id).toBe(id);
   user = await newUser();
   expect(await subscription()).toBeNull();
+});
+
+describe('policies of billing', () => {
+  it.each(['billing_customers', 'subscriptions'])(
+    'nobody writes %s, and others see nothing of it',
+    async (table) => {
+      const service = connectService();
+      const id = `sub_${randomUUID()}`;
+      stripe.subscriptions.set(id, { id, customer, status: 'active', cancel_at_period_end: false });
+      await deliver(event('customer.subscription.created', { id, object: 'subscription', customer }));
+      const stranger = await newUser();
+      const count = (userId: string) =>
+        as(
+          service,
+          'authenticated',
+          userId,
+          async (client) => (await client.query(`SELECT FROM ${table}`)).rowCount,
+        );
+      expect([await count(user.id), await count(stranger.id)]).toEqual([1, 0]);
+      for (const sql of [
+        `INSERT INTO ${table} (user_id) VALUES ('${user.id}')`,
+        `UPDATE ${table} SET user_id = '${stranger.id}'`,
+        `DELETE FROM ${table}`,
+        `SELECT private.user_of_customer('${customer}')`,
+      ]) {
+        const run = as(service, 'authenticated', user.id, (client) => client.query(sql));
+        await expect(run).rejects.toThrow('permission denied');
+      }
+      await expect(service.query(`SELECT FROM public.${table}`)).rejects.toThrow('permission denied');
+      await service.end();
+    },
+  );
 });
