@@ -15,7 +15,8 @@ const NOTHING = `default-src 'none'; ${ALONE}`;
 const DOCS = `default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; ${ALONE}`;
 
 // What Next.js and React do in development alone: code as text, and styles that are replaced in the page.
-const [EVAL, INLINE] = process.env.NODE_ENV === 'development' ? [" 'unsafe-eval'", " 'unsafe-inline'"] : ['', ''];
+const [EVAL, INLINE] =
+  process.env.NODE_ENV === 'development' ? [" 'unsafe-eval'", " 'unsafe-inline'"] : ['', ''];
 
 /** Next.js puts scripts into its pages, and on each the nonce that it finds in this policy of the request. */
 const page = (nonce: string) =>

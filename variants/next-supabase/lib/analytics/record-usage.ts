@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { time } from '@/lib/api/schemas';
+import { plainText, time } from '@/lib/api/schemas';
 import type { Transaction } from '@/lib/database/transaction';
 import type { Tables } from '@/lib/database.types';
 import { DomainError } from '@/lib/errors/domain-error';
@@ -15,14 +15,7 @@ export const usageInput = z.strictObject({
   metadata: z
     .record(
       z.string().regex(/^[A-Za-z][A-Za-z0-9_]{0,49}$/),
-      z.union([
-        z.boolean(),
-        z.number(),
-        z
-          .string()
-          .max(200)
-          .regex(/^[^\p{Cc}\p{Cs}]*$/u),
-      ]),
+      z.union([z.boolean(), z.number(), plainText(0, 200)]),
     )
     .refine(
       (metadata) => Object.keys(metadata).length <= MAX_MEMBERS,

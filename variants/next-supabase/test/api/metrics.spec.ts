@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { call, newProject, newUser, type TestUser } from '../support/api';
 import { newAdmin } from '../support/admin';
+import { call, newProject, newUser, type TestUser } from '../support/api';
 import { connectOwner } from '../support/database';
 import { type Service, startService } from '../support/service';
 
