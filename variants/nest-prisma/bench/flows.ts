@@ -41,7 +41,7 @@ const settings = {
   GOOGLE_CLIENT_ID: 'client',
   GOOGLE_CLIENT_SECRET: 'secret',
   GOOGLE_REDIRECT_URI: 'https://app.example.com/google/callback',
-  GOOGLE_ADS_DEVELOPER_TOKEN: 'token',
+  GOOGLE_ADS_DEVELOPER_TOKEN: 'canary-developer-token', // the one that the tests' Google knows
   GOOGLE_TAG_MANAGER_QUOTA: `${QUOTA}/1`,
   GOOGLE_ADS_QUOTA: '10000/1',
 };
