@@ -118,6 +118,16 @@ describe('a webhook', () => {
     const { id, secret } = await newWebhook();
     const replaced = (await send('POST', `/${id}/secret`)).body.data.secret;
     expect(replaced).not.toBe(secret);
+    await vi.waitFor(async () => {
+      const { rows } = await owner.query(
+        `SELECT event_type FROM security_events WHERE metadata ->> 'webhookId' = $1 ORDER BY event_type`,
+        [id],
+      );
+      expect(rows.map(({ event_type }) => event_type)).toEqual([
+        'webhook.created',
+        'webhook.secret_replaced',
+      ]);
+    });
     await changeProject();
     await messages(1);
     const [message] = receiver.received as [(typeof receiver.received)[number]];

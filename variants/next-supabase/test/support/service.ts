@@ -24,7 +24,7 @@ export async function startService(env: Record<string, string> = {}): Promise<Se
         PORT: '0',
         SHUTDOWN_DRAIN_MS: '0',
         ENCRYPTION_KEYS: 'e'.repeat(64),
-      WEBHOOK_POLL_MS: '0', // a test's own process delivers what the test makes
+        WEBHOOK_POLL_MS: '0', // a test's own process delivers what the test makes
         ...env,
       },
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -5,6 +5,16 @@ import { handler } from '@/lib/api/handler';
 import { data } from '@/lib/api/schemas';
 import { STRIPE_PROBLEMS } from '@/lib/billing/problems';
 import { applyEvent, readEvent } from '@/lib/billing/stripe-events';
+import { recordSecurityEvent } from '@/lib/security/security-events';
+
+function readSigned(request: Request, body: Uint8Array) {
+  try {
+    return readEvent(body, request.headers.get('stripe-signature'));
+  } catch (error) {
+    recordSecurityEvent('stripe.signature_invalid', request);
+    throw error;
+  }
+}
 
 /** Called by Stripe. Whatever is not 2xx is sent again, for days. */
 export const POST = handler(
@@ -26,7 +36,7 @@ export const POST = handler(
     problems: STRIPE_PROBLEMS,
   },
   async ({ request, body }) => {
-    await applyEvent(readEvent(body, request.headers.get('stripe-signature')));
+    await applyEvent(readSigned(request, body));
     return ok({ received: true });
   },
 );

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { created, page } from '@/lib/api/answer';
 import { handler } from '@/lib/api/handler';
 import { data, id, pageOf, pageQuery } from '@/lib/api/schemas';
+import { recordSecurityEvent } from '@/lib/security/security-events';
 import {
   createWebhook,
   listWebhooks,
@@ -35,8 +36,12 @@ export const POST = handler(
     answers: { 201: data(webhookWithSecret) },
     problems: ['PROJECT_NOT_FOUND', 'FORBIDDEN', 'WEBHOOK_URL_NOT_ALLOWED', 'TOO_MANY_WEBHOOKS'],
   },
-  async ({ caller, params, body }) => {
+  async ({ request, caller, params, body }) => {
     const made = await createWebhook(caller.userId, params.id, body);
+    recordSecurityEvent('webhook.created', request, {
+      userId: caller.userId,
+      metadata: { webhookId: made.id },
+    });
     return created(made, `/api/v1/projects/${params.id}/webhooks/${made.id}`);
   },
 );

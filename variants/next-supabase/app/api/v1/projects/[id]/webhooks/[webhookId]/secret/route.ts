@@ -1,6 +1,7 @@
 import { created } from '@/lib/api/answer';
 import { handler } from '@/lib/api/handler';
 import { data } from '@/lib/api/schemas';
+import { recordSecurityEvent } from '@/lib/security/security-events';
 import { replaceSecret, webhookParams, webhookWithSecret } from '@/lib/webhooks/endpoints';
 
 export const POST = handler(
@@ -12,9 +13,12 @@ export const POST = handler(
     answers: { 201: data(webhookWithSecret) },
     problems: ['PROJECT_NOT_FOUND', 'FORBIDDEN', 'WEBHOOK_NOT_FOUND'],
   },
-  async ({ caller, params }) =>
-    created(
-      await replaceSecret(caller.userId, params.id, params.webhookId),
-      `/api/v1/projects/${params.id}/webhooks/${params.webhookId}`,
-    ),
+  async ({ request, caller, params: { id, webhookId } }) => {
+    const webhook = await replaceSecret(caller.userId, id, webhookId);
+    recordSecurityEvent('webhook.secret_replaced', request, {
+      userId: caller.userId,
+      metadata: { webhookId },
+    });
+    return created(webhook, `/api/v1/projects/${id}/webhooks/${webhookId}`);
+  },
 );
