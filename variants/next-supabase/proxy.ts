@@ -20,7 +20,7 @@ const [EVAL, INLINE] =
 
 /** Next.js puts scripts into its pages, and on each the nonce that it finds in this policy of the request. */
 const page = (nonce: string) =>
-  `default-src 'none'; script-src 'nonce-${nonce}' 'strict-dynamic'${EVAL}; style-src 'self'${INLINE}; img-src 'self'; connect-src 'self'; ${ALONE}`;
+  `default-src 'none'; script-src 'nonce-${nonce}' 'strict-dynamic'${EVAL}; style-src 'self'${INLINE}; img-src 'self' data:; connect-src 'self'; ${ALONE}`;
 
 const SECURITY_HEADERS = {
   'cross-origin-opener-policy': 'same-origin',
