@@ -21,12 +21,14 @@ import pytest
 from tests.conformance.collector import Collector
 from tests.conformance.drivers import Account, Driver
 from tests.conformance.drivers.fastify_bun import FastifyBun
+from tests.conformance.drivers.modules import ModuleDriver, NestDrizzleModule, NestTypeormModule
 from tests.conformance.drivers.nest_drizzle import NestDrizzle
 from tests.conformance.drivers.nest_prisma import NestPrisma
 from tests.conformance.drivers.nest_typeorm import NestTypeorm
 from tests.conformance.drivers.next_supabase import NextSupabase
 from tests.conformance.processes import PATIENCE, Postgres, Service, environment, migrate
 from tests.conformance.scorecard import Outcome, table
+from tests.modules.adding import add_module
 from tools import VARIANTS
 from tools.install import install, manager
 
@@ -35,6 +37,9 @@ DRIVERS: tuple[Driver, ...] = tuple(
     for driver in (NestTypeorm(), NestDrizzle(), FastifyBun(), NestPrisma(), NextSupabase())
     if driver.variant in VARIANTS
 )
+
+# Beside the sample's own modules, one that `copier copy` has written. Mutants are of the sample.
+MODULES: tuple[Driver, ...] = () if "CONFORMANCE_SERVICE" in os.environ else (NestTypeormModule(), NestDrizzleModule())
 
 # Limits that are a matter of their own tests.
 SETTINGS = {"RATE_LIMIT_MAX": "1000000", "MAX_EVENT_LOOP_DELAY_MS": "0", "SHUTDOWN_DRAIN_MS": "0"}
@@ -70,6 +75,8 @@ def _applies(item: pytest.Item) -> bool:
     if driver is None:
         return True
     check, owner = item.get_closest_marker("check"), item.get_closest_marker("of")
+    if isinstance(driver, ModuleDriver) and (check is None or (owner and len(owner.args) == 1)):
+        return False
     return (check is None or check.args[0] in driver.checks) and (owner is None or driver.variant in owner.args)
 
 
@@ -93,7 +100,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(line)
 
 
-@pytest.fixture(scope="session", params=DRIVERS, ids=lambda driver: driver.variant)
+def _name(driver: Driver) -> str:
+    return f"{driver.variant}-module" if isinstance(driver, ModuleDriver) else driver.variant
+
+
+@pytest.fixture(scope="session", params=(*DRIVERS, *MODULES), ids=_name)
 def driver(request: pytest.FixtureRequest) -> Driver:
     """Each variant in turn."""
     chosen: Driver = request.param
@@ -107,6 +118,8 @@ def folder(driver: Driver, rendered: Callable[[str], Path]) -> Path:
         return Path(given)
     service = rendered(driver.variant)
     install(service)
+    if isinstance(driver, ModuleDriver):
+        add_module(service, driver.module)
     build = [manager(service), "run", "build"]
     subprocess.run(build, cwd=service, env=environment({}), check=True, capture_output=True)
     return service

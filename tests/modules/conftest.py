@@ -7,47 +7,12 @@ import io
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from copier import run_copy
 
+from tests.modules.adding import MODULAR
 from tools.render import snapshot
-
-MODULAR = ("nest-drizzle", "nest-typeorm")
-"""The variants that have modules."""
-
-Fields = list[dict[str, Any]]
-SAMPLE = {"nest-drizzle": "projects", "nest-typeorm": "events"}
-"""A module of the variant's own domain, that others may refer to."""
-
-
-def every_type(variant: str) -> Fields:
-    """Fields of each type, required and not, unique and indexed where the type can be that."""
-    return [
-        {"name": "name", "type": "string", "required": True, "unique": True},
-        {"name": "nickname", "type": "string", "indexed": True},
-        {"name": "summary", "type": "text", "required": True},
-        {"name": "notes", "type": "text"},
-        {"name": "capacity", "type": "integer", "required": True, "indexed": True},
-        {"name": "rank", "type": "integer", "unique": True},
-        {"name": "floorArea", "type": "number", "indexed": True},
-        {"name": "rating", "type": "number", "required": True},
-        {"name": "isOpen", "type": "boolean", "required": True, "indexed": True},
-        {"name": "isNew", "type": "boolean"},
-        {"name": "opensOn", "type": "date", "indexed": True},
-        {"name": "builtOn", "type": "date", "required": True, "unique": True},
-        {"name": "inspectedAt", "type": "datetime", "indexed": True},
-        {"name": "opensAt", "type": "datetime", "required": True, "unique": True},
-        {"name": "externalId", "type": "uuid", "unique": True, "indexed": True},
-        {"name": "email", "type": "email", "unique": True, "indexed": True},
-        {"name": "status", "type": "enum", "values": ["open", "in_repair"], "required": True, "indexed": True},
-        {"name": "mood", "type": "enum", "values": ["good"]},
-        {"name": "settings", "type": "json"},
-        {"name": "layout", "type": "json", "required": True},
-        {"name": "ownerId", "type": "reference", "to": SAMPLE[variant]},
-        {"name": "parentId", "type": "reference", "to": "venues"},
-    ]
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,8 @@ import yaml
 from copier import run_copy
 
 from tests.copying import answers
-from tests.modules.conftest import SAMPLE, Add, Fields, every_type
+from tests.modules.adding import SAMPLE, Fields, every_type
+from tests.modules.conftest import Add
 
 GOOD = {"name": "name", "type": "string"}
 

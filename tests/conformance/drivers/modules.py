@@ -1,0 +1,98 @@
+"""A module that `copier copy` has written into a service: it must pass what the sample's own modules pass."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+from urllib.parse import urlencode
+
+import httpx
+
+from tests.conformance.drivers import Call, Driver, Session
+from tests.conformance.drivers.nest_drizzle import NestDrizzle
+from tests.conformance.drivers.nest_typeorm import NestTypeorm
+from tests.modules.adding import every_type
+
+_numbers = itertools.count(1)
+
+
+@runtime_checkable
+class ModuleDriver(Driver, Protocol):
+    """A driver whose resource is one of a module's."""
+
+    module: Mapping[str, object]
+    """What was answered for the module."""
+
+
+def answers(variant: str) -> Mapping[str, object]:
+    return {"create": "module", "module_singular": "venue", "module_fields": every_type(variant)}
+
+
+def a_venue(**members: object) -> dict[str, object]:
+    """A valid body: all that is required, and what is unique is new."""
+    number = next(_numbers)
+    return {
+        "name": f"Venue {uuid.uuid4()}",
+        "summary": "By the river",
+        "capacity": number,
+        "rating": 4.5,
+        "isOpen": True,
+        "builtOn": f"{1000 + number // 300}-{number // 28 % 12 + 1:02}-{number % 28 + 1:02}",
+        "opensAt": f"{2000 + number // 3000}-01-01T{number // 60 % 24:02}:{number % 60:02}:00.{number % 1000:03}Z",
+        "status": "open",
+        "layout": {"rows": [1, 2, {"deep": None}]},
+        **members,
+    }
+
+
+class _Venues:
+    """The calls of both."""
+
+    naming = "name"
+    touch = "UPDATE venues SET summary = 'moved', version = version + 1 WHERE id = %(resource)s"
+    lock = "SELECT 1 FROM venues WHERE id = %(resource)s FOR UPDATE"
+    effects = "SELECT count(*) FROM venues WHERE parent_id = %(resource)s"
+    breakage = "ALTER TABLE venues RENAME TO gone"
+    versions_per_write = 0
+
+    def create(self, **members: object) -> Call:
+        return Call("POST", "/venues", a_venue(**members))
+
+    def read(self, resource: str) -> Call:
+        return Call("GET", f"/venues/{resource}")
+
+    def find(self, **query: object) -> Call:
+        return Call("GET", f"/venues?{urlencode(query)}")
+
+    def change(self, resource: str, version: int, /, **changes: Any) -> Call:
+        return Call("PATCH", f"/venues/{resource}", changes, {"if-match": f'"{version}"'})
+
+    def write_once(self, resource: str, key: str | None = None, /, n: int = 1, **changes: Any) -> Call:
+        headers = {} if key is None else {"idempotency-key": key}
+        return Call("POST", "/venues", a_venue(parentId=resource, nickname="x" * n, **changes), headers)
+
+
+class NestTypeormModule(_Venues, NestTypeorm):
+    module = answers("nest-typeorm")
+    checks = frozenset({12, 13, 14})
+
+
+class NestDrizzleModule(_Venues, NestDrizzle):
+    module = answers("nest-drizzle")
+    checks = frozenset({2, 3, 4, 5, 6, 7, 12, 13, 14})
+    identified = "SELECT tenant_id::text FROM venues WHERE id = %(resource)s"
+
+    async def owned(self, api: httpx.AsyncClient) -> Mapping[str, str]:
+        sample = await NestDrizzle().owned(api)
+        return {**sample, "/venues/{id}": (await self.create().send(api)).json()["id"]}
+
+    def addressed(self, template: str, method: str, path: str) -> Call:
+        if template != "/venues/{id}":
+            return super().addressed(template, method, path)
+        headers = {"if-match": '"1"'} if method in ("patch", "delete") else {}
+        return Call(method.upper(), path, {"summary": "Mine now"} if method == "patch" else None, headers)
+
+    def referring(self, tenant: Session, resource: str) -> list[Call]:  # noqa: ARG002 - it refers to no user
+        return [self.write_once(resource)]

@@ -1,0 +1,55 @@
+"""What a user does for a module: `copier copy`, then `npm run module:register`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from copier import run_copy
+
+from tests.conftest import run
+from tools.render import snapshot
+
+Fields = list[dict[str, Any]]
+MODULAR = ("nest-drizzle", "nest-typeorm")
+"""The variants that have modules."""
+
+SAMPLE = {"nest-drizzle": "projects", "nest-typeorm": "events"}
+"""A module of the variant's own domain, that others may refer to."""
+
+
+def every_type(variant: str) -> Fields:
+    """Fields of each type, required and not, unique and indexed where the type can be that."""
+    return [
+        {"name": "name", "type": "string", "required": True, "unique": True},
+        {"name": "nickname", "type": "string", "indexed": True},
+        {"name": "summary", "type": "text", "required": True},
+        {"name": "notes", "type": "text"},
+        {"name": "capacity", "type": "integer", "required": True, "indexed": True},
+        {"name": "rank", "type": "integer", "unique": True},
+        {"name": "floorArea", "type": "number", "indexed": True},
+        {"name": "rating", "type": "number", "required": True},
+        {"name": "isOpen", "type": "boolean", "required": True, "indexed": True},
+        {"name": "isNew", "type": "boolean"},
+        {"name": "opensOn", "type": "date", "indexed": True},
+        {"name": "builtOn", "type": "date", "required": True, "unique": True},
+        {"name": "inspectedAt", "type": "datetime", "indexed": True},
+        {"name": "opensAt", "type": "datetime", "required": True, "unique": True},
+        {"name": "externalId", "type": "uuid", "unique": True, "indexed": True},
+        {"name": "email", "type": "email", "unique": True, "indexed": True},
+        {"name": "status", "type": "enum", "values": ["open", "in_repair"], "required": True, "indexed": True},
+        {"name": "mood", "type": "enum", "values": ["good"]},
+        {"name": "settings", "type": "json"},
+        {"name": "layout", "type": "json", "required": True},
+        {"name": "ownerId", "type": "reference", "to": SAMPLE[variant]},
+        {"name": "parentId", "type": "reference", "to": "venues"},
+    ]
+
+
+def add_module(service: Path, answers: Mapping[str, object]) -> None:
+    """Writes a module of the working tree's template into an installed service, and makes it part of that."""
+    with tempfile.TemporaryDirectory(prefix="plinth-") as folder:
+        run_copy(str(snapshot(Path(folder))), service, data={**answers}, defaults=True, quiet=True)
+    run(service, "npm", "run", "module:register")
