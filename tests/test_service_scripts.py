@@ -30,6 +30,8 @@ class Layout:
     entry: str = "main.js"
     document: str = "dist/openapi.cli.js"
     """The program behind `openapi`."""
+    generates: bool = True
+    """Whether `db:generate` writes what is missing. Supabase's CLI makes a file to write it in."""
 
 
 LAYOUTS = {
@@ -104,6 +106,24 @@ LAYOUTS = {
             ("dist/database/cli.js", "seed", "--seed"): "usage: ",
             ("dist/database/cli.js", "migrate", "--force"): "usage: ",
         },
+    ),
+    "next-supabase": Layout(
+        source="lib",
+        compiled="dist/server",
+        migration=("add_hall",),
+        schema=(
+            "lib/database.types.ts",
+            "          expires_at: string | null;\n",
+            "          hall: string | null;\n",
+        ),
+        usages={
+            ("scripts/database.mjs",): "usage: ",
+            ("scripts/database.mjs", "drop"): "usage: ",
+            ("scripts/database.mjs", "seed", "--seed"): "usage: ",
+            ("scripts/database.mjs", "migrate", "--force"): "usage: ",
+        },
+        document="scripts/openapi.mjs",
+        generates=False,
     ),
 }
 
@@ -202,6 +222,8 @@ def test_db_check_fails_when_the_schema_has_what_no_migration_brings(copy: Path)
 
 
 def test_db_generate_writes_the_missing_migration_and_db_check_passes_then(copy: Path) -> None:
+    if not layout(copy).generates:
+        pytest.skip("migrations are written by hand")
     add_a_column(copy)
     script(copy, "db:generate", *layout(copy).migration)
     script(copy, "db:check")

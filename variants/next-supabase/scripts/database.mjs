@@ -126,7 +126,15 @@ async function types(check) {
   const after = readOrEmpty(draft);
   if (!check || before === after) return;
   writeFileSync(TYPES, before);
-  throw new CommandError('lib/database.types.ts is not what the migrations make. Run: npm run db:types');
+  const made = new Set(after.split('\n'));
+  const unknown = before.split('\n').filter((line) => !made.has(line));
+  throw new CommandError(
+    [
+      'lib/database.types.ts is not what the migrations make. Run npm run db:types, or, where a migration is missing,',
+      'npm run db:generate -- its_name, and write it.',
+      ...(unknown.length > 0 ? ['No migration makes:', ...unknown.slice(0, 10)] : []),
+    ].join('\n'),
+  );
 }
 
 /** @param {string} file */
