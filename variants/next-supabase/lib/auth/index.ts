@@ -16,6 +16,6 @@ export async function authenticate(request: Request): Promise<Identity | null> {
     return key === undefined ? null : { kind: 'api-key', ...key };
   }
   const session = await verifyAccessToken(token);
-  if (session === undefined || !(await isSessionActive(session.userId, session.sessionId))) return null;
+  if (session === undefined || !(await isSessionActive(session))) return null;
   return { kind: 'session', ...session, accessToken: token };
 }

@@ -37,12 +37,12 @@ export async function refresh(refreshToken: string): Promise<SessionAnswer> {
 
 /** Ends this session, or all of the user's. */
 export async function signOut(
-  { accessToken, sessionId }: { accessToken: string; sessionId: string },
+  { accessToken, userId, sessionId }: { accessToken: string; userId: string; sessionId: string },
   scope: 'local' | 'global',
 ): Promise<void> {
   const { error } = await auth().admin.signOut(accessToken, scope);
   if (error) throw toDomainError(error);
-  forgetSession(sessionId);
+  forgetSession({ userId, sessionId });
 }
 
 function present(session: Session): SessionAnswer {
