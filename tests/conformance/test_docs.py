@@ -55,10 +55,12 @@ def test_the_table_of_settings_has_every_setting_with_its_default(driver: Driver
         driver,
         folder,
         f"""
-        const {{ readConfig }} = await import('{driver.config}');
-        const {{ readMigrationConfig }} = await import('{driver.migration_config}');
+        const settings = await import('{driver.config}');
+        const migration = await import('{driver.migration_config}');
         const env = {json.dumps(driver.required)};
-        console.log(JSON.stringify({{ ...readMigrationConfig(env), ...readConfig(env) }}));
+        Object.assign(process.env, env); // next-supabase reads it once, and from there
+        const own = settings.readConfig ? settings.readConfig(env) : settings.config();
+        console.log(JSON.stringify({{ ...migration.readMigrationConfig?.(env), ...own }}));
         """,
     )
     documented = rows(folder, "| variable | default | meaning |")
