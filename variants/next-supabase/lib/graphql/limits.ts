@@ -10,7 +10,7 @@ import {
 
 const MAX_DEPTH = 6;
 /** About how many values an answer may hold. */
-const MAX_COST = 2_000;
+const MAX_COST = 5_000;
 const MAX_ALIASES = 20;
 
 const DEFAULT_LIMIT = 20;

@@ -1,5 +1,4 @@
 import {
-  BrokenCircuitError,
   type CircuitBreakerPolicy,
   ConsecutiveBreaker,
   circuitBreaker,
@@ -8,6 +7,7 @@ import {
   handleWhen,
   type IBackoff,
   type IRetryBackoffContext,
+  isBrokenCircuitError,
   retry,
 } from 'cockatiel';
 import { config } from '@/lib/config/config';
@@ -22,6 +22,7 @@ const BACKOFF = { initialDelay: 250, maxDelay: 5_000 };
 /** After so many requests in a row without an answer no more are sent for a while. */
 const FAILURES_TO_OPEN = 10;
 const OPEN_MS = 15_000;
+const DOWN: ReadonlySet<unknown> = new Set(['INTEGRATION_UNAVAILABLE', 'INTEGRATION_TIMEOUT']);
 
 export interface Call {
   readonly service: 'OpenAI' | 'Anthropic' | 'Stripe';
@@ -63,7 +64,7 @@ export async function callIntegration<Result>(call: Call, send: () => Promise<Re
   try {
     return await retrying(call).execute(() => breakerOf(service).execute(attempt), signal);
   } catch (error) {
-    if (!(error instanceof BrokenCircuitError)) throw error;
+    if (!isBrokenCircuitError(error)) throw error;
     throw new UpstreamError(service, 'UNAVAILABLE', undefined, undefined, 'CIRCUIT_OPEN');
   }
 }
@@ -89,13 +90,15 @@ function askedMs({ result }: IRetryBackoffContext<unknown>): number {
   return 'error' in result && result.error instanceof UpstreamError ? (result.error.askedMs ?? 0) : 0;
 }
 
-/** A refusal is an answer: the service is there. */
+/**
+ * One for the process, though Next.js bundles each route with classes of its own: errors are known by their codes. A refusal
+ * is an answer: the service is there.
+ */
 function breakerOf(service: Call['service']): CircuitBreakerPolicy {
   const breakers = processWide('breakers', () => new Map<string, CircuitBreakerPolicy>());
   const known = breakers.get(service);
   if (known !== undefined) return known;
-  const isDown = (error: unknown) =>
-    error instanceof UpstreamError && (error.reason === 'UNAVAILABLE' || error.reason === 'TIMEOUT');
+  const isDown = (error: unknown) => DOWN.has((error as { code?: unknown } | null)?.code);
   const breaker = circuitBreaker(handleWhen(isDown), {
     breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
     halfOpenAfter: OPEN_MS,

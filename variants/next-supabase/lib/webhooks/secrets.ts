@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { config } from '@/lib/config/config';
 import { Encryption } from '@/lib/crypto/encryption';
-import { processWide } from '@/lib/process-wide';
 
-const encryption = () => processWide('encryption', () => new Encryption(config().ENCRYPTION_KEYS));
+const encryption = () => new Encryption(config().ENCRYPTION_KEYS);
 
 const place = (endpointId: string, projectId: string) => ({
   table: 'webhook_endpoints',

@@ -80,6 +80,7 @@ describe('GraphQL', () => {
   });
 
   it('asks the database for the members of all projects at once', async () => {
+    vi.stubEnv('ENCRYPTION_KEYS', 'e'.repeat(64));
     const query = vi.spyOn(pg.Client.prototype, 'query');
     const statements = () =>
       query.mock.calls.flatMap(([first]) => {
