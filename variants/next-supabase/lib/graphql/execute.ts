@@ -45,21 +45,18 @@ export interface GraphRequest {
   readonly extensions?: Record<string, unknown>;
 }
 
-/** Executes an operation as the caller (GraphQL over HTTP, `application/graphql-response+json`). */
-export async function execute(
-  caller: Identity,
-  request: GraphRequest,
-): Promise<{ status: number; body: unknown }> {
+/** Executes an operation as the caller (GraphQL over HTTP, `application/json`: what is wrong with it is in `errors`). */
+export async function execute(caller: Identity, request: GraphRequest): Promise<unknown> {
   const response = await yoga().fetch(
     'http://graphql/graphql',
     {
       method: 'POST',
-      headers: { 'content-type': 'application/json', accept: 'application/graphql-response+json' },
+      headers: { 'content-type': 'application/json', accept: 'application/json' },
       body: JSON.stringify(request),
     },
     { caller, loaders: createLoaders(caller.userId) },
   );
-  return { status: response.status, body: await response.json() };
+  return response.json();
 }
 
 /** What a client may know of an error: those that the domain names, and those of GraphQL itself. */

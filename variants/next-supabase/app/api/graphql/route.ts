@@ -24,5 +24,5 @@ export const POST = handler(
     body: request,
     answers: { 200: result },
   },
-  async ({ caller, body }) => execute(caller, body),
+  async ({ caller, body }) => ({ status: 200, body: await execute(caller, body) }),
 );
