@@ -31,6 +31,7 @@ export type Subscription = Readonly<z.output<typeof subscription>>;
  *
  * @param idempotencyKey the client's; a repetition is answered with the same page
  * @throws ValidationError where the price is not one of STRIPE_PRICES
+ * @throws DomainError IDEMPOTENCY_KEY_REUSED
  * @throws UpstreamError
  */
 export async function startCheckout(
@@ -44,20 +45,29 @@ export async function startCheckout(
   }
   const customer = await customerOf(userId);
   const session = await callStripe('checkout.sessions.create', (client) =>
-    client.checkout.sessions.create(
-      {
-        mode: 'subscription',
-        customer,
-        client_reference_id: userId,
-        line_items: [{ price: priceId, quantity: 1 }],
-        success_url: `${BILLING_RETURN_URL}?checkout=success`,
-        cancel_url: `${BILLING_RETURN_URL}?checkout=cancelled`,
-      },
-      { idempotencyKey: `checkout:${userId}:${idempotencyKey}` },
-    ),
+    client.checkout.sessions
+      .create(
+        {
+          mode: 'subscription',
+          customer,
+          client_reference_id: userId,
+          line_items: [{ price: priceId, quantity: 1 }],
+          success_url: `${BILLING_RETURN_URL}?checkout=success`,
+          cancel_url: `${BILLING_RETURN_URL}?checkout=cancelled`,
+        },
+        { idempotencyKey: `checkout:${userId}:${idempotencyKey}` },
+      )
+      .catch(throwIfReused),
   );
   if (!session.url) throw new Error(`the checkout session ${session.id} has no page`);
   return { url: session.url };
+}
+
+/** Stripe remembers for a day what came with a key. */
+function throwIfReused(error: unknown): never {
+  if ((error as { type?: unknown }).type !== 'StripeIdempotencyError') throw error;
+  const words = 'This Idempotency-Key was used for another request. Use a new key.';
+  throw new DomainError(words, 'IDEMPOTENCY_KEY_REUSED');
 }
 
 /**

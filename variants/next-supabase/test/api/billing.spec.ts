@@ -66,6 +66,10 @@ describe('billing', () => {
     const [one, two] = [await checkout(key), await checkout(key)];
     expect(two.body.data.url).toBe(one.body.data.url);
     expect((await checkout()).body.data.url).not.toBe(one.body.data.url);
+    expect(await send('POST', 'checkout', { priceId: 'price_pro' }, key)).toMatchObject({
+      status: 422,
+      body: { code: 'IDEMPOTENCY_KEY_REUSED' },
+    });
   });
 
   it('sells no price that is not offered', async () => {

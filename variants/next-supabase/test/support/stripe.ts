@@ -20,7 +20,7 @@ export async function startStripe() {
   const calls: SeenCall[] = [];
   const failures: { status: number; headers?: Record<string, string> }[] = [];
   const subscriptions = new Map<string, FakeSubscription>();
-  const answers = new Map<string, object>();
+  const answers = new Map<string, { body: string; answer: object }>();
   let count = 0;
 
   const server = await startHttpServer((request, response, body) => {
@@ -42,9 +42,10 @@ export async function startStripe() {
       return void send(200, present(found));
     }
     const key = `${path} ${idempotencyKey}`;
-    const answer = answers.get(key) ?? make(path, form, ++count);
-    answers.set(key, answer);
-    send(200, answer);
+    const known = answers.get(key) ?? { body, answer: make(path, form, ++count) };
+    if (known.body !== body) return void send(400, { error: { type: 'idempotency_error' } });
+    answers.set(key, known);
+    send(200, known.answer);
   });
 
   return {
