@@ -2,8 +2,8 @@
 /**
  * A Supabase that stands in for the real one in development and in tests, without Docker: PostgreSQL with Supabase's
  * roles and schemas, the real PostgREST, an Auth server that speaks the part of Supabase Auth's HTTP interface that
- * supabase-js uses for e-mail and password, and a gateway that joins them at one URL under Supabase's paths. It is
- * never used where SUPABASE_URL is set, and it is not for production.
+ * supabase-js uses for e-mail and password, edge functions under Deno, and a gateway that joins them at one URL under
+ * Supabase's paths. It is never used where SUPABASE_URL is set, and it is not for production.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
