@@ -36,7 +36,7 @@ OWN: dict[str, dict[str, object]] = {
     "nest-drizzle": {"messaging": "nats", "queue": "bullmq"},
     "fastify-bun": {"ai_providers": ["openai", "anthropic", "google", "openai-compatible"]},
     "nest-prisma": {"google_integrations": ["tag-manager", "ads"]},
-    "next-supabase": {"integrations": ["stripe", "openai", "anthropic"], "graphql": False},
+    "next-supabase": {"integrations": ["stripe", "openai", "anthropic"], "graphql": False, "edge_functions": True},
 }
 
 ACCEPTED: dict[str, list[object]] = {

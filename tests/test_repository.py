@@ -91,13 +91,13 @@ def test_a_stub_is_one_include_or_fills_in_blocks() -> None:
 
 def test_what_a_variant_takes_in_is_there() -> None:
     for name, path in tracked("copier.yml", "modules", "variants", "template").items():
-        missing = [each for each in TAKES_IN.findall(path.read_text()) if not (ROOT / each).is_file()]
+        missing = [each for each in TAKES_IN.findall(path.read_text(errors="replace")) if not (ROOT / each).is_file()]
         assert missing == [], name
 
 
 def test_every_shared_file_is_used() -> None:
     sources = tracked("copier.yml", "modules", "variants", "template")
-    used = {each for path in sources.values() for each in TAKES_IN.findall(path.read_text())}
+    used = {each for path in sources.values() for each in TAKES_IN.findall(path.read_text(errors="replace"))}
     assert tracked("template").keys() - used == set()
 
 
