@@ -62,7 +62,7 @@ describe('a process of the service', () => {
 
   it('answers 503 where Supabase Auth does not answer', async () => {
     const user = await newUser();
-    const service = await start({ SUPABASE_URL: 'http://127.0.0.1:1', RATE_LIMIT_CREDENTIALS_MAX: '1000' });
+    const service = await start({ SUPABASE_URL: 'http://127.0.0.1:1' });
     const signIn = await call(
       'POST',
       '/api/v1/auth/sign-in',

@@ -17,7 +17,7 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
     );
   }
   execFileSync(process.execPath, ['scripts/database.mjs', 'migrate'], { stdio: 'inherit' });
-  const service = await startService({ RATE_LIMIT_MAX: '1000000', RATE_LIMIT_CREDENTIALS_MAX: '1000000' });
+  const service = await startService();
   provide('url', service.url);
   return async () => {
     await service.stop();

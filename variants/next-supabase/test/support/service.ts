@@ -23,6 +23,9 @@ export async function startService(env: Record<string, string> = {}): Promise<Se
         HOST: '127.0.0.1',
         PORT: '0',
         SHUTDOWN_DRAIN_MS: '0',
+        // What other tests send counts as well: the limits are for the tests that are about them.
+        RATE_LIMIT_MAX: '1000000',
+        RATE_LIMIT_CREDENTIALS_MAX: '1000000',
         ENCRYPTION_KEYS: 'e'.repeat(64),
         WEBHOOK_POLL_MS: '0', // a test's own process delivers what the test makes
         ...env,
