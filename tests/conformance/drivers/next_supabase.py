@@ -67,6 +67,7 @@ class NextSupabase:
     }
     settings: Mapping[str, str] = {
         "ENCRYPTION_KEYS": "b" * 64,
+        "STRIPE_WEBHOOK_SECRET": "whsec_0123456789abcdef",
         "WEBHOOK_ALLOWED_HOSTS": "127.0.0.1",
         "WEBHOOK_POLL_MS": "0",
         "RATE_LIMIT_CREDENTIALS_MAX": "1000000",
