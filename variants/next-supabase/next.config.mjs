@@ -4,6 +4,8 @@
 /** @type {import('next').NextConfig} */
 export default {
   poweredByHeader: false,
+  // A path with a slash behind is another path: nothing is there.
+  skipTrailingSlashRedirect: true,
   // Balancers and the service agree on what is compressed better than each for itself.
   compress: false,
   // `npm run typecheck` does that, for the tests as well.

@@ -149,10 +149,10 @@ class NextSupabase:
         return Call("POST", f"{API}/auth/sign-out", {}, session.headers)
 
     async def join(self, api: httpx.AsyncClient) -> Session:
-        """A viewer of the projects that there are so far."""
+        """An editor of the projects that there are so far."""
         member = self.session((await self.sign_up().send(api)).json())
         for project in (await self.find(limit=100).send(api)).json()["data"]:
-            await Call("POST", f"{API}/projects/{project['id']}/members", {"userId": member.user}).send(api)
+            await Call("POST", f"{API}/projects/{project['id']}/members", {"userId": member.user, "role": "editor"}).send(api)
         return member
 
     def unique(self, value: str) -> Call:
@@ -162,9 +162,7 @@ class NextSupabase:
         project = f"{API}/projects/{resource}"
         return [
             Call("GET", f"{API}/admin/metrics"),
-            self.change(resource, 1, name="Mine now"),
             Call("DELETE", project, headers={"if-match": '"1"'}),
-            self.write_once(resource),
             Call("POST", f"{project}/members", {"userId": str(uuid.uuid4()), "role": "admin"}),
             Call("PATCH", f"{project}/members/{owner.user}", {"role": "viewer"}),
             Call("DELETE", f"{project}/members/{owner.user}"),

@@ -33,7 +33,8 @@ CREATE TABLE private.idempotency_keys (
   fingerprint bytea NOT NULL CHECK (octet_length(fingerprint) = 32),
   status smallint NOT NULL,
   headers jsonb NOT NULL,
-  body jsonb,
+  -- Not jsonb, which would put the members into another order: a repetition is answered to the byte.
+  body json,
   created_at timestamptz(3) NOT NULL DEFAULT now(),
   PRIMARY KEY (user_id, key)
 );
