@@ -152,7 +152,8 @@ class NextSupabase:
         """An editor of the projects that there are so far."""
         member = self.session((await self.sign_up().send(api)).json())
         for project in (await self.find(limit=100).send(api)).json()["data"]:
-            await Call("POST", f"{API}/projects/{project['id']}/members", {"userId": member.user, "role": "editor"}).send(api)
+            membership = {"userId": member.user, "role": "editor"}
+            await Call("POST", f"{API}/projects/{project['id']}/members", membership).send(api)
         return member
 
     def unique(self, value: str) -> Call:
