@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,9 +172,9 @@ def test_a_recopy_of_the_service_is_none_of_a_module(copy: Grown) -> None:
     assert package["scripts"]["module:register"] == "node scripts/register-module.mjs"
 
 
-def test_a_module_of_a_reference_that_is_required_works_too(grown: Grown, tmp_path: Path) -> None:
-    service = tmp_path / "service"
-    shutil.copytree(grown.folder, service, symlinks=True, ignore=shutil.ignore_patterns("dist", ".data"))
+def test_a_module_of_a_reference_that_is_required_works_too(copy: Grown) -> None:
+    service = copy.folder
+    install(service)
     fields = [
         {"name": "title", "type": "string", "required": True},
         {"name": "venueId", "type": "reference", "to": "venues", "required": True},
@@ -183,7 +182,7 @@ def test_a_module_of_a_reference_that_is_required_works_too(grown: Grown, tmp_pa
     answered = data(
         service, create="module", module_singular="show-case", module_fields=fields, module_soft_delete=True
     )
-    assert copier("copy", "--defaults", *answered, str(grown.template), ".", folder=service).returncode == 0
+    assert copier("copy", "--defaults", *answered, str(copy.template), ".", folder=service).returncode == 0
     run(service, "npm", "run", "module:register")
     for command in (["run", "lint"], ["run", "typecheck"], ["test", "--", "show-cases"]):
         run(service, "npm", *command)
