@@ -1,7 +1,7 @@
 // @ts-check
 /** Edge functions under Deno, from the npm package `deno`. */
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
@@ -26,9 +26,9 @@ export async function startFunctions({ root, directory, watchdog }, env, file) {
   const secrets = secretsOf(folder, directory);
   const { child, port } = await startServer({
     name: 'The edge functions',
-    command: process.execPath,
+    command: locateDeno(root),
     args: (port) => [
-      ...[locateDeno(root), 'run', '--quiet', '--no-prompt', '--no-lock', '--allow-net', '--allow-env'],
+      ...['run', '--quiet', '--no-prompt', '--no-lock', '--allow-net', '--allow-env'],
       ...[`--allow-read=${folder}`, '--config', join(folder, 'deno.json'), SERVER, folder, `${port}`],
     ],
     env: {
@@ -69,14 +69,23 @@ function secretsOf(folder, directory) {
   return secrets;
 }
 
-/** @param {string} root */
+/**
+ * Deno's own program: what the package `deno` calls would start it as a child that nobody stops.
+ *
+ * @param {string} root
+ */
 function locateDeno(root) {
+  const { platform, arch } = process;
   try {
-    const manifest = createRequire(join(root, 'package.json')).resolve('deno/package.json');
-    return join(dirname(manifest), 'bin.cjs');
+    const deno = createRequire(join(root, 'package.json')).resolve('deno/package.json');
+    const name = `@deno/${platform}-${arch}${platform === 'linux' ? '-glibc' : ''}`;
+    const folder = dirname(createRequire(deno).resolve(`${name}/package.json`));
+    const program = join(folder, `deno${platform === 'win32' ? '.exe' : ''}`);
+    if ((statSync(program).mode & 0o555) !== 0o555) chmodSync(program, 0o755);
+    return program;
   } catch {
     throw new LauncherError(
-      `There is no Deno for supabase/functions: the package deno is not installed (${packageManager} install).`,
+      `There is no Deno for supabase/functions on ${platform}-${arch}: the package deno is not installed (${packageManager} install).`,
     );
   }
 }
