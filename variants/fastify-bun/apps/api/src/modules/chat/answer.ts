@@ -5,10 +5,11 @@ import {
   isStepCount,
   type LanguageModel,
   type LanguageModelUsage,
-  streamText,
+  readUIMessageStream,
+  experimental_streamTextLowMemory as streamText,
   type TextStreamPart,
   type ToolSet,
-  toUIMessageStream,
+  toUIMessageChunk,
   type UIMessage,
   type UIMessageChunk,
 } from 'ai';
@@ -152,18 +153,26 @@ interface Reader<Part> {
 /** Chunks that say something; those before them are only the frame of an answer. */
 const FRAME = new Set<string>(['start', 'start-step', 'text-start', 'reasoning-start', 'message-metadata']);
 
-/** One request to one model. */
+/**
+ * One request to one model. Its parts are turned into chunks one by one (`toUIMessageChunk`), and not by the stream that the
+ * AI SDK has for that: each stream between the provider and the client costs as much as all the rest, with thousands of chunks a second.
+ */
 class Attempt {
-  readonly #chunks: Reader<UIMessageChunk>;
+  #parts: Reader<TextStreamPart<ToolSet>> | undefined;
   readonly #abort = new AbortController();
   /** What comes before the answer itself: held back until it is sure that there is one. */
   readonly #prelude: UIMessageChunk[] = [];
+  /** What the message is made of in the end; pieces of a text are one. */
+  readonly #kept: UIMessageChunk[] = [];
+  /** Calls that the model got wrong: what it is told of them is no result. */
+  readonly #invalidCalls = new Set<string>();
   #hasBegun = false;
   #failure: unknown;
   #usage: LanguageModelUsage | undefined;
-  #message: UIMessage | undefined;
   readonly #span: Span;
   #silence: NodeJS.Timeout | undefined;
+  /** Whether there is no more to be read. */
+  #isBroken = false;
   /** Whether the timer is for the time between two chunks. */
   #isPaced = false;
   readonly #began = performance.now();
@@ -172,7 +181,6 @@ class Attempt {
     private readonly request: AnswerRequest,
     private readonly candidate: Candidate,
   ) {
-    const { tools, messageId } = request;
     // Names and numbers alone: what is said, and the key, are nobody's but the user's.
     this.#span = tracer.startSpan(`chat ${candidate.modelName}`, {
       kind: SpanKind.CLIENT,
@@ -182,24 +190,6 @@ class Attempt {
         'gen_ai.request.model': candidate.modelName,
       },
     });
-    const stream = toUIMessageStream({
-      stream: endingInOrder(() => this.#ask()),
-      tools,
-      generateMessageId: () => messageId,
-      // Also what the user is told of a tool that fails; other errors are put into words by `#explain`.
-      onError: () => 'TOOL_FAILED: The tool has failed.',
-      messageMetadata: ({ part }) => {
-        if (part.type === 'error') this.#failure ??= part.error;
-        if (part.type !== 'finish') return undefined;
-        this.#usage = part.totalUsage;
-        const { inputTokens, outputTokens } = part.totalUsage;
-        return { provider: candidate.provider, model: candidate.modelName, inputTokens, outputTokens };
-      },
-      onEnd: ({ responseMessage }) => {
-        this.#message = responseMessage;
-      },
-    });
-    this.#chunks = stream.getReader();
   }
 
   async #ask(): Promise<ReadableStream<TextStreamPart<ToolSet>>> {
@@ -237,7 +227,7 @@ class Attempt {
       }
       if (chunk.type === 'error' || chunk.type === 'abort') {
         clearTimeout(this.#silence);
-        await this.#chunks.cancel();
+        await this.#parts?.cancel();
         throw this.#explain(chunk);
       }
       this.#prelude.push(chunk);
@@ -267,7 +257,7 @@ class Attempt {
       chunks.add(1);
     }
     this.#span.end();
-    const parts = this.#message?.parts ?? [];
+    const parts = await partsOf(this.#kept);
     return {
       parts,
       text: parts.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n'),
@@ -283,6 +273,17 @@ class Attempt {
 
   /** The next chunk; a provider that says nothing for too long is hung up on, which comes as a chunk as well. */
   async #read(): Promise<UIMessageChunk | undefined> {
+    for (;;) {
+      const part = await this.#readPart();
+      if (part === undefined) return undefined;
+      const chunk = this.#chunkOf(part);
+      if (chunk === undefined) continue;
+      keep(this.#kept, chunk);
+      return chunk;
+    }
+  }
+
+  async #readPart(): Promise<TextStreamPart<ToolSet> | undefined> {
     const { PROVIDER_FIRST_CHUNK_TIMEOUT_MS: first, PROVIDER_CHUNK_TIMEOUT_MS: further } =
       this.request.settings;
     // One timer for all chunks: there may be thousands of them a second.
@@ -293,9 +294,41 @@ class Attempt {
     }
     this.#silence ??= setTimeout(() => this.#abort.abort(SILENCE), this.#hasBegun ? further : first);
     this.#silence.refresh();
-    const { done, value } = await this.#chunks.read();
-    if (done) clearTimeout(this.#silence);
-    return value;
+    try {
+      if (this.#isBroken) {
+        clearTimeout(this.#silence);
+        return undefined;
+      }
+      this.#parts ??= (await this.#ask()).getReader();
+      const { value } = await this.#parts.read();
+      if (value === undefined) clearTimeout(this.#silence);
+      return value;
+    } catch (error) {
+      // The last part, so that what came before is not lost.
+      this.#isBroken = true;
+      return { type: 'error', error };
+    }
+  }
+
+  #chunkOf(part: TextStreamPart<ToolSet>): UIMessageChunk | undefined {
+    const { tools, messageId } = this.request;
+    const { provider, modelName: model } = this.candidate;
+    let messageMetadata: object | undefined;
+    if (part.type === 'error') this.#failure ??= part.error;
+    if (part.type === 'tool-call' && part.invalid === true) this.#invalidCalls.add(part.toolCallId);
+    if (part.type === 'tool-error' && this.#invalidCalls.delete(part.toolCallId)) return undefined;
+    if (part.type === 'finish') {
+      this.#usage = part.totalUsage;
+      const { inputTokens, outputTokens } = part.totalUsage;
+      messageMetadata = { provider, model, inputTokens, outputTokens };
+    }
+    return toUIMessageChunk(part, {
+      tools,
+      responseMessageId: messageId,
+      // Also what the user is told of a tool that fails; other errors are put into words by `#explain`.
+      onError: () => 'TOOL_FAILED: The tool has failed.',
+      ...(messageMetadata !== undefined && { messageMetadata }),
+    });
   }
 
   #explain(chunk: UIMessageChunk): AnswerError {
@@ -312,26 +345,28 @@ class Attempt {
 
 const SILENCE = new DOMException('The provider fell silent.', 'TimeoutError');
 
-/** A stream that is asked for asynchronously, and whose failure is its last part: so what came before is not lost. */
-function endingInOrder(
-  open: () => Promise<ReadableStream<TextStreamPart<ToolSet>>>,
-): ReadableStream<TextStreamPart<ToolSet>> {
-  let reader: Reader<TextStreamPart<ToolSet>> | undefined;
-  return new ReadableStream({
-    async pull(controller) {
-      try {
-        const opened: Reader<TextStreamPart<ToolSet>> = reader ?? (await open()).getReader();
-        reader = opened;
-        const { value } = await opened.read();
-        if (value === undefined) controller.close();
-        else controller.enqueue(value);
-      } catch (error) {
-        controller.enqueue({ type: 'error', error });
-        controller.close();
-      }
-    },
-    async cancel(reason) {
-      await reader?.cancel(reason);
+/** Adds a chunk to those that are kept: a piece of a text to the piece before it. */
+function keep(kept: UIMessageChunk[], chunk: UIMessageChunk): void {
+  const last = kept.at(-1);
+  if (
+    (chunk.type === 'text-delta' || chunk.type === 'reasoning-delta') &&
+    last?.type === chunk.type &&
+    last.id === chunk.id &&
+    chunk.providerMetadata === undefined
+  )
+    last.delta += chunk.delta;
+  else kept.push({ ...chunk });
+}
+
+/** The parts of the message that chunks are about. */
+async function partsOf(chunks: readonly UIMessageChunk[]): Promise<UIMessage['parts']> {
+  let parts: UIMessage['parts'] = [];
+  const stream = new ReadableStream<UIMessageChunk>({
+    start(controller) {
+      for (const chunk of chunks) controller.enqueue(chunk);
+      controller.close();
     },
   });
+  for await (const message of readUIMessageStream({ stream, onError: () => {} })) parts = message.parts;
+  return parts;
 }

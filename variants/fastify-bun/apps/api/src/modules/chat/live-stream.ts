@@ -13,7 +13,8 @@ export interface StreamEvent {
  */
 export class LiveStream {
   readonly #events: string[] = [];
-  readonly #waiting = new Set<() => void>();
+  /** What readers wait for that have read everything. */
+  #change: PromiseWithResolvers<void> | undefined;
   #isOver = false;
 
   push(data: unknown): StreamEvent {
@@ -37,30 +38,27 @@ export class LiveStream {
    */
   async *read(after: number, signal: AbortSignal): AsyncGenerator<string, boolean> {
     let place = after;
-    while (!signal.aborted) {
-      if (place < this.#events.length) {
-        const batch = this.#events.slice(place, place + BATCH);
-        place += batch.length;
-        yield batch.join('');
-      } else if (this.#isOver) break;
-      else await this.#next(signal);
+    signal.addEventListener('abort', this.#wake);
+    try {
+      while (!signal.aborted) {
+        if (place < this.#events.length) {
+          const batch = this.#events.slice(place, place + BATCH);
+          place += batch.length;
+          yield batch.join('');
+        } else if (this.#isOver) break;
+        else {
+          this.#change ??= Promise.withResolvers();
+          await this.#change.promise;
+        }
+      }
+      return true;
+    } finally {
+      signal.removeEventListener('abort', this.#wake);
     }
-    return true;
   }
 
-  #next(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => {
-        this.#waiting.delete(done);
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      this.#waiting.add(done);
-      signal.addEventListener('abort', done);
-    });
-  }
-
-  #wake(): void {
-    for (const resolve of [...this.#waiting]) resolve();
-  }
+  readonly #wake = (): void => {
+    this.#change?.resolve();
+    this.#change = undefined;
+  };
 }

@@ -9,7 +9,7 @@ const ALIVE_MS = 5_000;
 /** For how long the events are kept after the last one was written, in seconds. */
 const KEEP_SECONDS = 120;
 /** For how long events are gathered before they are written: those of all answers travel together. */
-const GATHER_MS = 20;
+const GATHER_MS = 100;
 const BATCH = 64;
 
 /** Writes what other processes may read. */
@@ -30,7 +30,8 @@ export function createStreamStore({ valkey, prefix, log }: { valkey: Redis; pref
   const stopChannel = `${prefix}:chat:stop`;
   const warn = (error: unknown) => log.warn({ err: error }, 'Valkey did not take a stream');
 
-  let queue: { readonly id: string; readonly event: StreamEvent }[] = [];
+  /** Per stream: the events since the last write, as one with the place of the last of them. */
+  let queue = new Map<string, StreamEvent>();
   let timer: NodeJS.Timeout | undefined;
   let writing: Promise<unknown> = Promise.resolve();
   /** Streams of which an event was lost: with a gap in it, one is worth nothing. */
@@ -38,12 +39,11 @@ export function createStreamStore({ valkey, prefix, log }: { valkey: Redis; pref
 
   async function flush(): Promise<void> {
     const batch = queue;
-    queue = [];
+    queue = new Map();
     const pipeline = valkey.pipeline();
-    for (const { id, event } of batch)
-      pipeline.xadd(key('events', id), `${event.place}-0`, 'text', event.text);
+    for (const [id, { place, text }] of batch) pipeline.xadd(key('events', id), `${place}-0`, 'text', text);
     const results = await pipeline.exec().catch(() => null);
-    for (const [index, { id }] of batch.entries()) {
+    for (const [index, id] of [...batch.keys()].entries()) {
       if (results === null || results[index]?.[0]) broken.add(id);
     }
   }
@@ -71,7 +71,8 @@ export function createStreamStore({ valkey, prefix, log }: { valkey: Redis; pref
       return {
         write(event) {
           if (broken.has(id)) return;
-          queue.push({ id, event });
+          const before = queue.get(id)?.text ?? '';
+          queue.set(id, { place: event.place, text: before + event.text });
           timer ??= setTimeout(writeNow, GATHER_MS);
         },
         async end() {
@@ -120,7 +121,9 @@ export function createStreamStore({ valkey, prefix, log }: { valkey: Redis; pref
           }
           const entries = found[0]?.[1] ?? [];
           const texts = entries.filter(([, [name]]) => name === 'text').map(([, [, text]]) => text ?? '');
-          if (texts.length > 0) yield texts.join('');
+          // The first one may begin with events that the client has.
+          const text = texts.join('');
+          if (text !== '') yield text.slice(Math.max(0, text.indexOf(`id: ${after + 1}\n`)));
           if (entries.some(([, [name]]) => name === 'end')) return true;
           place = entries.at(-1)?.[0] ?? place;
         }
