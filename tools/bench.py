@@ -185,7 +185,16 @@ def _chat_rows(results: dict[str, Any]) -> list[Row]:
             f"{through['p99']} ms",
             f"{direct['p99']} ms without the service between; median {through['p50']} and {direct['p50']} ms",
         ),
-        ("first chunk, median", f"{through['firstP50']} ms", f"{direct['firstP50']} ms without the service between"),
+        (
+            "first chunk of an answer that is alone, median",
+            f"{streams['alone']['throughService']} ms",
+            f"{streams['alone']['direct']} ms without the service between",
+        ),
+        (
+            "first chunk of all of them at once, median",
+            f"{through['firstP50']} ms",
+            f"{direct['firstP50']} ms without the service between",
+        ),
         ("memory per stream", f"{streams['mebibytesPerStream']} MiB", ""),
         ("CPU of the service per chunk", f"{streams['cpuMicrosecondsPerChunk']} us", ""),
         ("`GET /chats`", f"{chats['service']:,}/s", f"**{chats['ratio']:.0%}** of the bare server"),

@@ -4,6 +4,7 @@
  *     bun run bench [--quick]
  *
  * - 200 answers at once, of 200 chunks at 50 a second each: what the service adds to each chunk, and what it keeps in memory
+ * - answers one after the other: when the first chunk of a provider is there
  * - `GET /chats` against a bare Fastify with the same query and the same bytes
  * - from the start of the process to the first answer
  *
@@ -20,6 +21,9 @@ import { plot } from './plot.js';
 const QUICK = process.argv.includes('--quick');
 const STREAMS = QUICK ? 50 : 200;
 const CHUNKS = QUICK ? 50 : 200;
+/** Answers that are made one after the other, each of a few chunks. */
+const ALONE = 20;
+const CHUNKS_ALONE = 5;
 const PACE_MS = 20;
 const WORKERS = 32;
 const ROUNDS = QUICK ? 1 : 3;
@@ -27,7 +31,7 @@ const ROUND_MS = QUICK ? 2_000 : 8_000;
 const POOL = '20';
 
 /** When the provider has sent each part of each answer, in milliseconds of this process. */
-const sent: number[][] = Array.from({ length: STREAMS }, () => []);
+const sent: number[][] = Array.from({ length: STREAMS + ALONE }, () => []);
 
 const upstream = Bun.serve({
   port: 0,
@@ -36,7 +40,8 @@ const upstream = Bun.serve({
   async fetch(request) {
     const body = await request.text();
     const stream = Number(/stream-(\d+)-/.exec(body)?.[1]);
-    const chunks = Array.from({ length: CHUNKS }, (_, index) => `${index} `);
+    const count = stream < STREAMS ? CHUNKS : CHUNKS_ALONE;
+    const chunks = Array.from({ length: count }, (_, index) => `${index} `);
     const { before, parts, after } = dialectOf(new URL(request.url).pathname).events({ chunks });
     async function* send() {
       yield before.join('');
@@ -140,6 +145,17 @@ async function stream(open: (stream: number) => Promise<Response>) {
   };
 }
 
+/** The delays of the first parts of answers that have the service to themselves, in milliseconds. */
+async function firstAlone(open: (stream: number) => Promise<Response>): Promise<number[]> {
+  const first: number[] = [];
+  for (let stream = STREAMS; stream < STREAMS + ALONE; stream++) {
+    await readParts(await open(stream), (index, at) => {
+      if (index === 0) first.push(at - (sent[stream]?.[0] ?? Number.NaN));
+    });
+  }
+  return first;
+}
+
 /** Requests a second. */
 async function rate(url: string, headers: Record<string, string>): Promise<number> {
   let count = 0;
@@ -202,7 +218,7 @@ const key = await post('/providers', {
   ...(String(provider) === 'openai-compatible' && { baseUrl: `http://${host}/v1` }),
 });
 const chats = await Promise.all(
-  Array.from({ length: STREAMS }, () => post('/chats', { providerKeyId: key.id, model: 'bench' })),
+  Array.from({ length: STREAMS + ALONE }, () => post('/chats', { providerKeyId: key.id, model: 'bench' })),
 );
 
 const say = (text: string) => process.stdout.write(`${text}\n`);
@@ -231,6 +247,10 @@ const through = await stream(openThroughService);
 const cpuAfter = await cpuMicroseconds(service);
 clearInterval(watch);
 const direct = await stream(openDirectly);
+const alone = {
+  throughService: await firstAlone(openThroughService),
+  direct: await firstAlone(openDirectly),
+};
 
 say('bench: GET /chats ...');
 const bare = await serve('./bare.ts', { USER_ID: account.user.id, READY: '/chats' });
@@ -264,6 +284,10 @@ const results = {
       p99: round(direct.p99),
       firstP50: round(direct.firstP50),
       firstP99: round(direct.firstP99),
+    },
+    alone: {
+      throughService: round(median(alone.throughService)),
+      direct: round(median(alone.direct)),
     },
     addedP99Ms: round(through.p99 - direct.p99),
     cpuMicrosecondsPerChunk: Math.round((cpuAfter - cpuBefore) / (STREAMS * CHUNKS)),
