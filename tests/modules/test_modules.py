@@ -87,8 +87,8 @@ def test_a_service_with_a_module_passes_its_own_checks(grown: Grown, command: st
     run(grown.folder, "npm", "run", *command.split())
 
 
-def test_the_modules_tests_and_those_of_the_database_pass(grown: Grown) -> None:
-    run(grown.folder, "npm", "test", "--", "venues", "migrations", "policies")
+def test_all_tests_of_the_service_and_of_its_module_pass(grown: Grown) -> None:
+    run(grown.folder, "npm", "test")
 
 
 def test_the_migration_is_the_newest_and_no_other_has_changed(grown: Grown) -> None:
