@@ -107,6 +107,8 @@ class Driver(Protocol):
     """The module that reads the settings of its migrations."""
     source: str
     """The folder that holds the code."""
+    endings: frozenset[tuple[str, str]]
+    """The operations that end their caller's session, as (method, path)."""
     shown_by_examples: tuple[str, ...]
     """The status of each request that the README shows the answer of, and whether it was a repeated one."""
     shipped: frozenset[str]

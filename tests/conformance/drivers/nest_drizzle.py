@@ -35,6 +35,7 @@ class NestDrizzle:
     config = "./packages/api/dist/config/config.js"
     source = "packages/api/src"
     migration_config = "./packages/database/dist/config/index.js"
+    endings: frozenset[tuple[str, str]] = frozenset()
     shown_by_examples: tuple[str, ...] = ("201 -", "201 -", "200 -", "404 -")
     shipped = frozenset({"packages"})
     for_development: frozenset[str] = frozenset()

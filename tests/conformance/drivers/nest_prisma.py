@@ -43,6 +43,7 @@ class NestPrisma:
     config = "./dist/config/config.js"
     migration_config = config
     source = "src"
+    endings: frozenset[tuple[str, str]] = frozenset()
     shown_by_examples: tuple[str, ...] = ("201 -", "200 -", "200 -", "204 -", "200 -")
     shipped = frozenset({"dist", "prisma", "prisma.config.ts", "scripts"})
     for_development = frozenset({"FIREBASE_AUTH_EMULATOR_HOST"})

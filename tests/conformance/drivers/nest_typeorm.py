@@ -21,6 +21,7 @@ class NestTypeorm:
     config = "./dist/config/config.js"
     source = "src"
     migration_config = "./dist/config/config.js"
+    endings: frozenset[tuple[str, str]] = frozenset()
     shown_by_examples: tuple[str, ...] = ("201 -", "201 true", "200 -", "200 -", "201 -", "200 -")
     shipped = frozenset({"dist"})
     for_development: frozenset[str] = frozenset()

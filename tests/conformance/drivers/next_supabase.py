@@ -55,6 +55,7 @@ class NextSupabase:
     config = "./dist/lib/config/config.js"
     migration_config = config
     source = "lib"
+    endings: frozenset[tuple[str, str]] = frozenset({("POST", "/api/v1/auth/sign-out")})
     shown_by_examples: tuple[str, ...] = ("200 -", "200 -")
     shipped = frozenset({".next", "dist", "next.config.mjs"})
     for_development: frozenset[str] = frozenset()
