@@ -255,7 +255,7 @@ def test_new_fills_a_folder_that_holds_nothing_but_a_repository(tmp_path: Path) 
         (["DATA=port=80"], "'port': Choose a port from 1024 to 65535, for example: 3000"),
         (["DATA=port=["], "port=[ cannot be read as YAML"),
         (["DATA=ci=jenkins"], "'ci': 'jenkins' is not in ['github', 'gitlab', 'none']"),
-        (["DATA=graphql=true"], f"{DEFAULT_VARIANT} does not ask for graphql"),
+        (["DATA=messaging=none"], f"{DEFAULT_VARIANT} does not ask for messaging"),
         (["VARIANT=nest-typorm"], "There is no variant 'nest-typorm'; did you mean nest-typeorm?"),
         (["VARIANT=rails"], f"There is no variant 'rails'; there are: {', '.join(VARIANTS)}"),
     ],
