@@ -41,7 +41,9 @@ class FastifyBun:
     config = "./apps/api/src/shared/lib/config/config.ts"
     migration_config = config
     source = "apps/api/src"
-    endings: frozenset[tuple[str, str]] = frozenset({("POST", "/api/auth/sign-out"), ("DELETE", "/users/me")})
+    endings: frozenset[tuple[str, str]] = frozenset(
+        {("POST", "/api/auth/sign-out"), ("POST", "/api/auth/revoke-session"), ("DELETE", "/users/me")}
+    )
     shown_by_examples: tuple[str, ...] = ("200 -",)
     shipped = frozenset({"apps"})
     for_development: frozenset[str] = frozenset()

@@ -33,7 +33,7 @@ export interface ChatRoutesOptions {
 
 const tags = ['chat'];
 const EventStream = z
-  .string()
+  .unknown()
   .describe("the AI SDK's UI message stream; each event has an id, for Last-Event-ID");
 /** What a provider's failure, or the key's, looks like. */
 const UPSTREAM = [404, 409, 422, 502, 504];
