@@ -54,12 +54,15 @@ export const requestContextPlugin = fp<{ readonly timeoutMs: number }>(
 
     app.addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, done: () => void) => {
       reply.header('x-request-id', request.id);
-      // So that no client sends its next request into a connection that is about to be closed.
-      if (lifecycle.draining) reply.header('connection', 'close');
       liftLimit.set(request, answerInTime(reply, timeoutMs));
       const traced = startSpan(request);
       if (traced !== undefined) traces.set(request, traced);
       run(request, done);
+    });
+    // At the end, so that requests that were under way say so too: no client sends its next one into a connection that is
+    // about to be closed.
+    app.addHook('onSend', async (_request, reply) => {
+      if (lifecycle.draining) reply.header('connection', 'close');
     });
     app.addHook('preValidation', (request, reply, done) => {
       const longer = request.routeOptions.config.timeoutMs?.(request);
