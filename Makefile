@@ -7,8 +7,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 TOOLS := $(BIN)/python -m tools
-# Much of what the tests do is waiting, for servers to start and for time to be over: one worker per core of a small machine.
-WORKERS ?= 2
+# Much of what the tests do is waiting, for servers to start and for time to be over: one worker more than a small machine has cores.
+WORKERS ?= 3
 # Answers come from the command line (make new VARIANT=...) as they are, spaces and quotes included.
 export DEST VARIANT DATA WATCH TESTS QUICK VERSION
 
@@ -40,7 +40,7 @@ render: $(READY) ## every variant with its defaults under .render/; VARIANT=x WA
 regenerate: $(READY) ## lockfiles and OpenAPI documents of the variants, after a change of package.json or the API
 	@exec $(TOOLS) regenerate --variant "$$VARIANT"
 
-bench: $(READY) ## the figures of the README, measured here (8 minutes); QUICK=1 shows in one that it works
+bench: $(READY) ## the figures of the README, measured here (8 minutes); QUICK=1 shows in one that it works; VARIANT=copier: copies alone
 	@exec $(TOOLS) bench --variant "$$VARIANT" --quick "$$QUICK"
 
 mutants: $(READY) ## each check of the scorecard fails on its sabotaged service

@@ -17,6 +17,7 @@ from tests.conftest import Rendered, run
 from tools import DEFAULT_VARIANT, ROOT, VARIANTS, of_services
 from tools.check import leftovers
 from tools.install import install, manager
+from tools.render import render
 
 DIFFICULT = {
     "project_name": "O'Neill & Söhne",
@@ -46,6 +47,9 @@ TRACES = [
         ["openai-compatible"],
         r"anthropic|google|gemini|@ai-sdk/openai\b(?!-)|OPENAI_BASE_URL",
     ),
+    ("next-supabase", "integrations", [], r"stripe|openai\b|anthropic|cockatiel"),
+    ("next-supabase", "graphql", False, r"graphql(?!: false)"),
+    ("next-supabase", "edge_functions", False, r"\bdeno\b|edge functions|supabase/functions"),
 ]
 
 
@@ -99,6 +103,11 @@ def files(service: Path) -> list[Path]:
     return sorted(path for path in service.rglob("*") if path.is_file() and "node_modules" not in path.parts)
 
 
+def texts(service: Path) -> list[Path]:
+    """All files but pictures."""
+    return [path for path in files(service) if path.suffix != ".png"]
+
+
 def contents(service: Path) -> dict[str, tuple[bytes, bool]]:
     """Each file with its content and whether it can be executed."""
     return {str(path.relative_to(service)): (path.read_bytes(), os.access(path, os.X_OK)) for path in files(service)}
@@ -146,7 +155,7 @@ def test_options_bring_their_files_and_no_others(combination: tuple[Path, dict[s
 
 
 def test_no_file_is_empty_and_each_ends_in_one_newline(combination: tuple[Path, dict[str, object]]) -> None:
-    for path in files(combination[0]):
+    for path in texts(combination[0]):
         text = path.read_text()
         assert text.strip(), path
         # drizzle-kit's snapshots are as it writes them.
@@ -180,17 +189,20 @@ def test_what_is_not_chosen_leaves_no_trace(
     variant: str, name: str, value: object, trace: str, rendered: Rendered
 ) -> None:
     expression = re.compile(trace, re.IGNORECASE)
-    assert any(expression.search(path.read_text()) for path in files(rendered(variant)))
+    chosen = rendered(variant, **({name: not value} if isinstance(value, bool) else {}))
+    assert any(expression.search(path.read_text()) for path in texts(chosen))
     service = rendered(variant, **{name: value, "kubernetes": True})
     # A lockfile names what packages could work with, too; its installer compares it with package.json.
     others = {service / "package-lock.json", service / "bun.lock", service / "scripts" / "services.mjs"}
-    others |= set((service / "scripts" / "services").iterdir())
+    others |= set((service / "scripts" / "services").rglob("*"))
     others |= {path for folder in ("test", "bench") for path in (service / "apps" / "api" / folder).rglob("*")}
-    found = {path: match[0] for path in files(service) if (match := expression.search(path.read_text()))}
+    found = {path: match[0] for path in texts(service) if (match := expression.search(path.read_text()))}
     assert {str(path.relative_to(service)): text for path, text in found.items() if path not in others} == {}
 
 
-@pytest.mark.parametrize("variant", [name for name in VARIANTS if (ROOT / "variants" / name / "docs").is_dir()])
+@pytest.mark.parametrize(
+    "variant", [name for name in VARIANTS if list((ROOT / "variants" / name / "docs").glob("hand-off.schema.json*"))]
+)
 def test_the_example_of_a_hand_off_fits_its_schema(variant: str, rendered: Rendered) -> None:
     service = rendered(variant)
     schema, example = (
@@ -204,6 +216,22 @@ def test_the_example_of_a_hand_off_fits_its_schema(variant: str, rendered: Rende
     assert not (rendered(variant, agents_md=False) / "docs").exists()
 
 
+@pytest.mark.parametrize(
+    "variant", [name for name in VARIANTS if (ROOT / "variants" / name / "docs/contracts").is_dir()]
+)
+def test_the_examples_of_messages_fit_their_schemas(variant: str, rendered: Rendered) -> None:
+    service = rendered(variant)
+    schemas = sorted((service / "docs" / "contracts").glob("*.schema.json"))
+    assert len(schemas) == 2
+    for path in schemas:
+        validator = jsonschema_rs.validator_for(json.loads(path.read_text()))
+        example = json.loads(path.with_name(path.name.replace(".schema.", ".example.")).read_text())
+        assert validator.is_valid(example), path
+        assert not validator.is_valid({**example, "taskId": 1}), path
+        assert f"docs/contracts/{path.name}" in (service / "AGENTS.md").read_text()
+    assert not (rendered(variant, agents_md=False) / "docs").exists()
+
+
 def test_an_answer_that_looks_like_a_template_is_not_rendered(rendered: Rendered) -> None:
     description = "[[ 7 * 7 ]] [% if %] [# no #]"
     service = rendered(DEFAULT_VARIANT, description=description)
@@ -211,8 +239,9 @@ def test_an_answer_that_looks_like_a_template_is_not_rendered(rendered: Rendered
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_rendering_twice_gives_the_same(variant: str, rendered: Rendered) -> None:
-    assert contents(rendered(variant, **DIFFICULT)) == contents(rendered(variant, **DIFFICULT))
+def test_rendering_twice_gives_the_same(variant: str, tmp_path: Path) -> None:
+    once, again = (contents(render(variant, tmp_path / name, DIFFICULT)) for name in ("once", "again"))
+    assert once == again
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

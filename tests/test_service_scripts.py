@@ -101,6 +101,8 @@ LAYOUTS = {
             "  hall           String?\n",
         ),
         usages={
+            ("scripts/generate-migration.mjs", "NotAName"): "npm run db:generate -- add_invoices",
+            ("scripts/generate-migration.mjs",): "npm run db:generate -- add_invoices",
             ("dist/database/cli.js",): "usage: ",
             ("dist/database/cli.js", "drop"): "usage: ",
             ("dist/database/cli.js", "seed", "--seed"): "usage: ",
@@ -198,15 +200,16 @@ def test_lint_fails_on_a_promise_that_nobody_awaits(copy: Path) -> None:
 
 
 def test_typecheck_fails_on_a_wrong_type(copy: Path) -> None:
-    (copy / layout(copy).source / "wrong.ts").write_text("export const capacity: number = 'many';\n")
+    source = copy / layout(copy).source
+    (source / "wrong.ts").write_text("export const capacity: number = 'many';\n")
     result = script(copy, "typecheck", check=False)
     assert result.returncode != 0
-    assert "src/wrong.ts" in result.stdout
+    assert f"{source.name}/wrong.ts" in result.stdout
 
 
 def test_build_leaves_nothing_of_what_was_built_before(copy: Path) -> None:
     compiled = copy / layout(copy).compiled
-    compiled.mkdir(exist_ok=True)
+    compiled.mkdir(parents=True, exist_ok=True)
     (compiled / "removed.js").write_text("// its source is gone\n")
     script(copy, "build")
     assert (compiled / layout(copy).entry).is_file()

@@ -64,6 +64,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.command == "release":
         (releases.check if arguments.check else releases.release)(arguments.version)
         return 0
+    quick = getattr(arguments, "quick", "") not in {"", "0"}
+    if arguments.command == "bench" and arguments.variant in {"", bench.COPIER}:
+        bench.bench_copier(quick=quick)
+        if arguments.variant:
+            return 0
     variants = (new.check_variant(arguments.variant),) if arguments.variant else VARIANTS
     if arguments.command == "regenerate":
         for variant in variants:
@@ -71,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.command == "bench":
         for variant in variants:
-            bench.bench(variant, quick=arguments.quick not in {"", "0"})
+            bench.bench(variant, quick=quick)
         return 0
     folder = ROOT / ".render"
     for variant in variants:

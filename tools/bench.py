@@ -22,12 +22,16 @@ from typing import Any
 
 import httpx
 
-from tools import ROOT, ToolError
+from tools import ROOT, ToolError, copies
 from tools.install import install, manager
 from tools.ports import free_port
 from tools.render import render
 from tools.toolchain import environment
 
+COPIER = "copier"
+"""What `VARIANT` says for the figures of Copier itself."""
+
+_COPIES = 5
 _PATIENCE_SECONDS = 60
 _IDLE_SECONDS = 10
 
@@ -67,6 +71,18 @@ def bench(variant: str, *, quick: bool = False) -> None:
         (target / f"{variant}.json").write_text(json.dumps(results, indent=2) + "\n")
         shutil.copy(service / "bench" / "throughput.svg", target / f"{variant}.svg")
     readme.write_text(with_section(readme.read_text(), variant, section))
+
+
+def bench_copier(*, quick: bool = False) -> None:
+    """Measures copies and updates of all variants, and writes the README's section."""
+    readme = ROOT / "README.md"
+    with_section(readme.read_text(), COPIER, "")
+    print("copier copy and copier update ...", flush=True)
+    section = copies.markdown(copies.measure(rounds=1 if quick else _COPIES))
+    if quick:
+        print(section)
+        return
+    readme.write_text(with_section(readme.read_text(), COPIER, section))
 
 
 def with_section(readme: str, variant: str, text: str) -> str:
@@ -267,11 +283,9 @@ def idle_memory(service: Path) -> float:
         {
             "PORT": str(port),
             "HOST": "127.0.0.1",
-            "JWT_KEYS": secrets.token_hex(32),
-            "AUTH_SECRET": secrets.token_hex(32),
+            **{name: secrets.token_hex(32) for name in _secrets(service)},
             "PUBLIC_URL": "http://localhost",
             "SMTP_URL": "smtp://localhost",
-            "ENCRYPTION_KEYS": secrets.token_hex(32),
             "FIREBASE_PROJECT_ID": "demo-local",
         },
     ):
@@ -282,6 +296,12 @@ def idle_memory(service: Path) -> float:
             time.sleep(1)
             samples.append(_resident(process))
         return max(samples)
+
+
+def _secrets(service: Path) -> list[str]:
+    """The settings that every deployment needs a secret of its own for; those of its servers aside, which run here."""
+    names = re.findall(r"(?m)^(\w+)=<secret>$", (service / ".env.example").read_text())
+    return [name for name in names if not name.startswith("POSTGRES_")]
 
 
 def _listeners(service: Path) -> Iterator[int]:

@@ -81,18 +81,20 @@ def _template(documents: Mapping[Choice, Any], indent: str) -> str:
 
 
 def _members(documents: Mapping[Choice, dict[str, Any]], indent: str) -> str | None:
-    """The members of an object, each behind its condition; None where no member begins all of them."""
-    text = ""
+    """The members of an object, each behind its condition; None where no member is in all of them."""
+    parts: list[tuple[str, str | None]] = []
     for key in _keys(documents.values()):
         having = {choice: document[key] for choice, document in documents.items() if key in document}
         member = f"{indent}  {json.dumps(key, ensure_ascii=False)}: {_template(having, f'{indent}  ')}"
-        condition = _condition(having, documents)
-        if not text:
-            if condition is not None:
-                return None
-            text = member
-        else:
-            text += f",\n{member}" if condition is None else f"[% if {condition} %],\n{member}[% endif %]"
+        parts.append((member, _condition(having, documents)))
+    always = next((place for place, (_, condition) in enumerate(parts) if condition is None), None)
+    if always is None:
+        return None
+    # The comma goes with what may be missing: behind it before the first member that is always there, else before it.
+    text = "".join(f"[% if {condition} %]{member},\n[% endif %]" for member, condition in parts[:always])
+    text += parts[always][0]
+    for member, condition in parts[always + 1 :]:
+        text += f",\n{member}" if condition is None else f"[% if {condition} %],\n{member}[% endif %]"
     return text
 
 

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +48,11 @@ def regenerate(variant: str) -> None:
             _run(_RESOLVE[program], service)
             services[choice] = service
         _write(source, lockfile, GENERATED[program][lockfile](_read(services, lockfile)))
-        for choice, service in services.items():
+        # Those with the most packages first: others can do with what these have installed.
+        fullest = sorted(services.items(), key=lambda item: len(_packages(item[1])), reverse=True)
+        for choice, service in fullest:
             print(f"{variant}: {document} {_name(choice)}...", flush=True)
-            install(service)
+            _equip(service, services.values())
             _run([program, "run", "openapi"], service)
         _write(source, document, GENERATED[program][document](_read(services, document)))
 
@@ -112,6 +114,26 @@ GENERATED: Mapping[str, Mapping[str, Callable[[Mapping[Choice, str]], str]]] = {
     "bun": {"bun.lock": bun_lockfile_template, "openapi.json": openapi_template},
 }
 """What is written by which program of a service's, its lockfile first, and how it becomes a template."""
+
+
+def _equip(service: Path, others: Iterable[Path]) -> None:
+    """Gives a service its packages, or those of another one that has all of them."""
+    needed = _packages(service)
+    for other in others:
+        if needed and (other / "node_modules").is_dir() and needed.items() <= _packages(other).items():
+            (service / "node_modules").symlink_to((other / "node_modules").resolve())
+            return
+    install(service)
+
+
+def _packages(service: Path) -> dict[str, str]:
+    """The versions of what a lockfile of npm's installs, by place; nothing where it has workspaces."""
+    lockfile = service / "package-lock.json"
+    packages = json.loads(lockfile.read_text())["packages"] if lockfile.exists() else {}
+    installed = {path: package for path, package in packages.items() if path}
+    if any("version" not in package or "node_modules/" not in path for path, package in installed.items()):
+        return {}
+    return {path: package["version"] for path, package in installed.items()}
 
 
 def _read(services: Mapping[Choice, Path], name: str) -> dict[Choice, str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime
 import json
 import re
-import subprocess
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from tools import ROOT, VARIANTS, ToolError
+from tools.git import git
 
 LIST = "releases.toml"
 CHANGELOG = "CHANGELOG.md"
@@ -46,9 +46,9 @@ def check(version: str, root: Path = ROOT) -> Release:
         ToolError: the version, the changelog or the checkout is not as a release needs it
     """
     new = _parse(version, load(root))
-    if _git(root, "status", "--porcelain"):
+    if git(root, "status", "--porcelain"):
         raise ToolError("The checkout has changes that are not committed. Commit them, and release what was tested.")
-    if _git(root, "tag", "--list", new.tag):
+    if git(root, "tag", "--list", new.tag):
         raise ToolError(
             f"There is a tag {new.tag} already. Remove it (git tag --delete {new.tag}), or raise the version."
         )
@@ -69,13 +69,13 @@ def release(version: str, root: Path = ROOT) -> None:
     new = check(version, root)
     changelog = root / CHANGELOG
     changelog.write_text(changelog.read_text().replace(_heading(version), f"## {version}, {new.date}\n"))
-    _git(root, "commit", "--quiet", "--message", f"Release {version}", "--", CHANGELOG)
-    commit = _git(root, "rev-parse", "HEAD")
-    _git(root, "tag", "--annotate", "--message", f"Plinth {version}", new.tag)
+    git(root, "commit", "--quiet", "--message", f"Release {version}", "--", CHANGELOG)
+    commit = git(root, "rev-parse", "HEAD")
+    git(root, "tag", "--annotate", "--message", f"Plinth {version}", new.tag)
     with (root / LIST).open("a") as file:
         lines = [f'version = "{version}"', f'commit = "{commit}"', f"date = {new.date}"]
         file.write("\n".join(["", "[[release]]", *lines, f"variants = {json.dumps(new.variants)}", ""]))
-    _git(root, "commit", "--quiet", "--message", f"List release {version}", "--", LIST)
+    git(root, "commit", "--quiet", "--message", f"List release {version}", "--", LIST)
     print(f"Released {version}. Publish it with: git push --follow-tags")
 
 
@@ -95,10 +95,3 @@ def _parse(version: str, released: list[Release]) -> Release:
 
 def _key(version: str) -> list[int]:
     return [int(part) for part in version.split(".")]
-
-
-def _git(root: Path, *arguments: str) -> str:
-    result = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
-    if result.returncode != 0:
-        raise ToolError(f"`git {' '.join(arguments)}` failed:\n{result.stderr}")
-    return result.stdout.strip()

@@ -37,10 +37,16 @@ def snapshot(destination: Path) -> Path:
     return destination
 
 
-def render(variant: str, destination: Path, answers: Mapping[str, object] | None = None) -> Path:
-    """Renders a variant into a folder: with the given answers, and the defaults for all others."""
+def render(
+    variant: str, destination: Path, answers: Mapping[str, object] | None = None, source: Path | None = None
+) -> Path:
+    """Renders a variant into a folder: with the given answers, and the defaults for all others.
+
+    Args:
+        source: a snapshot to render from; one is made of the working tree if left out
+    """
     with tempfile.TemporaryDirectory(prefix="plinth-") as folder:
-        source = snapshot(Path(folder))
+        source = source or snapshot(Path(folder))
         data = {"variant": variant, **(answers or {})}
         run_copy(str(source), destination, data=data, defaults=True, overwrite=True, quiet=True)
     stored = destination / ".copier-answers.yml"

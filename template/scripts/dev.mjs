@@ -34,6 +34,8 @@ import { createWatchdog, whenParentEnds } from './services/processes.mjs';
 import { startServices } from './services.mjs';
 
 const GRACE_MS = 10_000;
+// `bun run` hands on the Ctrl-C that the terminal has sent here too: the same one, twice.
+const SAME_PRESS_MS = 500;
 // How long the watching compiler leaves the processor to the service that starts, at most.
 const HEAD_START_MS = 3_000;
 const GATE = './scripts/services/gate.mjs';
@@ -517,11 +519,15 @@ async function main(argv) {
   if (values['env-only']) return 0;
 
   const interruption = new AbortController();
+  let interruptedAt = 0;
   for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
     process.on(signal, () => {
-      // The second time at once: the watchdogs end what is left.
-      if (interruption.signal.aborted) process.exit(128 + constants.signals[signal]);
-      interruption.abort();
+      if (!interruption.signal.aborted) {
+        interruptedAt = performance.now();
+        interruption.abort();
+      } else if (performance.now() - interruptedAt > SAME_PRESS_MS) {
+        process.exit(128 + constants.signals[signal]); // asked again: at once, the watchdogs end what is left
+      }
     });
   }
   whenParentEnds(() => interruption.abort());

@@ -15,7 +15,7 @@ import { dirname } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import util from 'node:util';
-import { LauncherError, UsageError } from './services/errors.mjs';
+import { LauncherError, packageManager, UsageError } from './services/errors.mjs';
 
 const HELP = `Usage: node scripts/register-module.mjs
 
@@ -34,6 +34,7 @@ modules, the migration, and the OpenAPI document. It can be repeated, and change
  * @property {string} [into] the text before a bracket, and it: \`add\` goes to the end of what is in there
  * @property {string} [property] of the object in there, a list: \`add\` goes into that
  * @property {string} [add]
+ * @property {boolean} [isField] of a model in a Prisma schema: it goes before the model's own attributes, and takes no comma
  * @property {string} [line] goes after the last line that begins with \`after\`, or before the first one with \`before\`
  * @property {string} [after]
  * @property {string[]} [before] one after the other is tried
@@ -41,9 +42,10 @@ modules, the migration, and the OpenAPI document. It can be repeated, and change
  *
  * @typedef {object} Manifest what a module needs
  * @property {string} module
+ * @property {boolean} [together] what reads its schema reads that of all modules: they are entered before the first migration
  * @property {Edit[]} edits
  * @property {string[]} code its files and folders
- * @property {{ table: string, files: string, generate: string[] }} migration
+ * @property {{ table: string, files: string, generate: string[], sql?: string[] }} migration what writes it, and what it ends with
  * @property {string[]} finish commands
  */
 
@@ -91,7 +93,8 @@ function inside(code, open) {
  * @param {number} [to]
  */
 function find(code, opening, from = 0, to = code.length) {
-  const pattern = new RegExp(opening.trim().split(/\s+/).map(RegExp.escape).join('\\s*'), 'g');
+  const text = opening.trim().split(/\s+/).map(RegExp.escape).join('\\s*');
+  const pattern = new RegExp(/^\w/.test(opening) ? `(?<![\\w$])${text}` : text, 'g');
   pattern.lastIndex = from;
   const match = pattern.exec(code);
   if (match === null || match.index >= to) return undefined;
@@ -111,10 +114,22 @@ function has(text, word) {
  * @param {[number, number]} range between two brackets
  * @param {string} item
  */
+function appendField(text, [from, to], item) {
+  const written = codeOf(text, true).slice(from, to);
+  const [fields = ''] = written.split('@@');
+  const end = from + fields.trimEnd().length;
+  return `${text.slice(0, end)}\n${item}${text.slice(end)}`;
+}
+
+/**
+ * @param {string} text
+ * @param {[number, number]} range between two brackets
+ * @param {string} item
+ */
 function append(text, [from, to], item) {
   const written = codeOf(text, true).slice(from, to).trimEnd();
   const end = from + written.length;
-  const comma = written.trim() === '' || written.endsWith(',') ? '' : ',';
+  const comma = written.trim() === '' || /[,;]$/.test(written) ? '' : ',';
   return `${text.slice(0, end)}${comma}\n${item},${text.slice(end)}`;
 }
 
@@ -135,14 +150,14 @@ function addImport(text, statement) {
  * @param {string} text
  * @param {Edit} edit
  */
-function addEntry(text, { into = '', property, add = '', key = add }) {
+function addEntry(text, { into = '', property, add = '', key = add, isField = false }) {
   const code = codeOf(text);
   const outer = find(code, into);
   if (outer === undefined) return undefined;
   const list = property === undefined ? outer : find(code, `${property}: [`, ...outer);
   if (list === undefined) return append(text, outer, `${property}: [${add}]`);
   if (has(codeOf(text, true).slice(...list), key)) return text;
-  return append(text, list, add);
+  return isField ? appendField(text, list, add) : append(text, list, add);
 }
 
 /**
@@ -169,6 +184,9 @@ function addLine(text, { line = '', key = line, after, before = [], section }) {
   return lines.toSpliced(place, 0, ...(section === undefined ? [line] : [section, '', line, ''])).join('\n');
 }
 
+/** @param {Edit} edit */
+const entryOf = (edit) => (edit.import ?? edit.line ?? edit.add ?? '').trim();
+
 /**
  * @param {Edit} edit
  * @returns {boolean} whether it is done
@@ -186,7 +204,7 @@ function apply(edit) {
   if (edited === undefined) return false;
   if (edited !== unix) {
     writeFileSync(edit.file, text === unix ? edited : edited.replaceAll('\n', '\r\n'));
-    say(`  ${edit.file}: ${edit.import ?? edit.line ?? edit.add}`);
+    say(`  ${edit.file}: ${entryOf(edit)}`);
   }
   return true;
 }
@@ -197,17 +215,36 @@ function run(command) {
     execSync(command, { stdio: ['ignore', 'inherit', 'inherit'] });
   } catch {
     throw new LauncherError(
-      `\`${command}\` failed. Mend what it says, then run this again: npm run module:register`,
+      `\`${command}\` failed. Mend what it says, then run this again: ${packageManager} run module:register`,
     );
   }
 }
 
-/** @param {Manifest['migration']} migration */
-function isMigrated({ table, files }) {
+/**
+ * The file that creates the table.
+ *
+ * @param {Manifest['migration']} migration
+ */
+function findMigration({ table, files }) {
   const created = new RegExp(`CREATE TABLE (IF NOT EXISTS )?"${table}"`);
-  return readdirSync(files, { withFileTypes: true }).some(
-    (entry) => entry.isFile() && created.test(readFileSync(`${files}/${entry.name}`, 'utf8')),
-  );
+  return readdirSync(files, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => `${entry.parentPath}/${entry.name}`)
+    .find((file) => created.test(readFileSync(file, 'utf8')));
+}
+
+/**
+ * Writes the migration where there is none, and what it ends with where that is missing.
+ *
+ * @param {Manifest['migration']} migration
+ */
+function migrate(migration) {
+  if (findMigration(migration) === undefined) for (const command of migration.generate) run(command);
+  const file = findMigration(migration);
+  if (file === undefined || migration.sql === undefined) return;
+  const text = readFileSync(file, 'utf8');
+  const end = migration.sql.join('\n');
+  if (!text.includes(end)) writeFileSync(file, `${text.trimEnd()}\n\n${end}\n`);
 }
 
 /**
@@ -220,44 +257,58 @@ function enter(module, edits) {
   const missing = edits.filter((edit) => !apply(edit));
   if (missing.length === 0) return;
   say('  There was no place for these. Add them by hand:');
-  for (const edit of missing) say(`  - ${edit.file}, ${edit.where}: ${edit.import ?? edit.line ?? edit.add}`);
+  for (const edit of missing) say(`  - ${edit.file}, ${edit.where}: ${entryOf(edit)}`);
   if (missing.some(({ optional }) => optional !== true)) {
     throw new LauncherError(
-      `${module} is not complete yet. Then run this again, for what is left: npm run module:register`,
+      `${module} is not complete yet. Then run this again, for what is left: ${packageManager} run module:register`,
     );
   }
 }
 
-/** @param {string} file */
-function register(file) {
-  /** @type {Manifest} */
-  const { module, edits, code, migration, finish } = JSON.parse(readFileSync(file, 'utf8'));
-  const touched = [...new Set(edits.map((edit) => edit.file))].filter((edited) => /\.ts$/.test(edited));
+/** @param {Manifest[]} manifests */
+function format(manifests) {
+  const touched = manifests
+    .flatMap(({ edits }) => edits.map(({ file }) => file))
+    .filter((file) => /\.ts$/.test(file) && existsSync(file));
+  const files = new Set([...manifests.flatMap(({ code }) => code), ...touched]);
   // What it cannot mend by itself is for `npm run lint` to tell. Some of what it breaks into lines settles the second time.
   const biome = ['node_modules/@biomejs/biome/bin/biome', 'check', '--write', '--log-level=none'];
-  const format = () => {
-    for (let pass = 0; pass < 2; pass += 1)
-      spawnSync(process.execPath, [...biome, ...code, ...touched.filter((edited) => existsSync(edited))]);
-  };
-  say(`${module}:`);
+  for (let pass = 0; pass < 2; pass += 1) spawnSync(process.execPath, [...biome, ...files]);
+}
+
+/** @param {string[]} files manifests whose modules go into the same migration */
+function register(files) {
+  /** @type {Manifest[]} */
+  const manifests = files.map((file) => JSON.parse(readFileSync(file, 'utf8')));
   try {
-    enter(
-      module,
-      edits.filter(({ late }) => late !== true),
-    );
-    if (!isMigrated(migration)) for (const command of migration.generate) run(command);
-    enter(
-      module,
-      edits.filter(({ late }) => late === true),
-    );
+    for (const { module, edits } of manifests) {
+      say(`${module}:`);
+      for (const edit of edits) if (edit.late !== true) apply(edit);
+    }
+    // Once more, since the place of one may be in what the next one has entered; what has none is told.
+    for (const { module, edits } of manifests) {
+      enter(
+        module,
+        edits.filter(({ late }) => late !== true),
+      );
+    }
+    for (const { module, edits, migration } of manifests) {
+      migrate(migration);
+      enter(
+        module,
+        edits.filter(({ late }) => late === true),
+      );
+    }
   } finally {
-    format();
+    format(manifests);
   }
-  for (const command of finish) run(command);
-  rmSync(file);
-  say(
-    `${module} is part of the service. Read its migration; \`npm run dev\` and \`npm run db:migrate\` apply it.`,
-  );
+  for (const command of new Set(manifests.flatMap(({ finish }) => finish))) run(command);
+  for (const file of files) rmSync(file);
+  for (const { module } of manifests) {
+    say(
+      `${module} is part of the service. Read its migration; \`${packageManager} run dev\` and \`${packageManager} run db:migrate\` apply it.`,
+    );
+  }
 }
 
 try {
@@ -268,7 +319,9 @@ try {
   } else {
     const manifests = readdirSync('.').filter((name) => MANIFEST.test(name));
     if (manifests.length === 0) say('There is no module to register: `copier copy` writes one.');
-    for (const manifest of manifests) register(manifest);
+    const together = manifests.filter((name) => JSON.parse(readFileSync(name, 'utf8')).together === true);
+    if (together.length > 0) register(together);
+    for (const manifest of manifests.filter((name) => !together.includes(name))) register([manifest]);
   }
 } catch (error) {
   if (error instanceof LauncherError) {

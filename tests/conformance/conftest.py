@@ -21,12 +21,18 @@ import pytest
 from tests.conformance.collector import Collector
 from tests.conformance.drivers import Account, Driver
 from tests.conformance.drivers.fastify_bun import FastifyBun
-from tests.conformance.drivers.modules import ModuleDriver, NestDrizzleModule, NestTypeormModule
+from tests.conformance.drivers.modules import (
+    FastifyBunModule,
+    ModuleDriver,
+    NestDrizzleModule,
+    NestPrismaModule,
+    NestTypeormModule,
+)
 from tests.conformance.drivers.nest_drizzle import NestDrizzle
 from tests.conformance.drivers.nest_prisma import NestPrisma
 from tests.conformance.drivers.nest_typeorm import NestTypeorm
 from tests.conformance.drivers.next_supabase import NextSupabase
-from tests.conformance.processes import PATIENCE, Postgres, Service, environment, migrate
+from tests.conformance.processes import LOOPBACK, PATIENCE, Postgres, Service, environment, migrate
 from tests.conformance.scorecard import Outcome, table
 from tests.modules.adding import add_module
 from tools import VARIANTS
@@ -39,7 +45,11 @@ DRIVERS: tuple[Driver, ...] = tuple(
 )
 
 # Beside the sample's own modules, one that `copier copy` has written. Mutants are of the sample.
-MODULES: tuple[Driver, ...] = () if "CONFORMANCE_SERVICE" in os.environ else (NestTypeormModule(), NestDrizzleModule())
+MODULES: tuple[Driver, ...] = tuple(
+    driver
+    for driver in (NestTypeormModule(), NestDrizzleModule(), FastifyBunModule(), NestPrismaModule())
+    if driver.variant in VARIANTS and "CONFORMANCE_SERVICE" not in os.environ
+)
 
 # Limits that are a matter of their own tests.
 SETTINGS = {"RATE_LIMIT_MAX": "1000000", "MAX_EVENT_LOOP_DELAY_MS": "0", "SHUTDOWN_DRAIN_MS": "0"}
@@ -269,7 +279,9 @@ async def client(account: Account | None) -> AsyncIterator[Client]:
 
     def make(service: Service, as_: httpx.Auth | None = account) -> httpx.AsyncClient:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-        clients.append(httpx.AsyncClient(base_url=service.url, limits=limits, timeout=PATIENCE, auth=as_))
+        clients.append(
+            httpx.AsyncClient(base_url=service.url, limits=limits, timeout=PATIENCE, auth=as_, verify=LOOPBACK)
+        )
         return clients[-1]
 
     yield make

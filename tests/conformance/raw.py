@@ -20,10 +20,23 @@ async def raw(service: Service, request: bytes) -> httpx.Response:
         headers = httpx.Headers(
             [(name, value.strip()) for name, _, value in (line.partition(":") for line in head[1:-2])]
         )
-        body = await reader.readexactly(int(headers["content-length"]))
+        body = await (chunks(reader) if "transfer-encoding" in headers else of_length(reader, headers))
         return httpx.Response(int(head[0].split()[1]), headers=headers, content=body)
     finally:
         writer.close()
+
+
+async def of_length(reader: asyncio.StreamReader, headers: httpx.Headers) -> bytes:
+    return await reader.readexactly(int(headers["content-length"]))
+
+
+async def chunks(reader: asyncio.StreamReader) -> bytes:
+    """A body that came in chunks, whole."""
+    body = b""
+    while size := int(await reader.readline(), 16):
+        body += await reader.readexactly(size)
+        await reader.readline()
+    return body
 
 
 async def abandon(service: Service, call: Call, account: Account) -> None:

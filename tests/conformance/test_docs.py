@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from tests.conformance.conftest import StartService
 from tests.conformance.drivers import Driver
-from tests.conformance.processes import Postgres, Service, environment, migrate
+from tests.conformance.processes import Postgres, environment, migrate
 from tests.conftest import Rendered
 
 DOCUMENTS = ("README.md", "AGENTS.md", "SECURITY.md")
@@ -143,7 +144,9 @@ print(answer.text if given.s else f"{{answer.status_code}} {{answer.headers.get(
 """As much of curl as a README uses. What it would show is the status and whether the answer is a repeated one."""
 
 
-def test_the_example_requests_do_what_they_say(folder: Path, driver: Driver, tmp_path: Path) -> None:
+def test_the_example_requests_do_what_they_say(
+    folder: Path, driver: Driver, start_service: StartService, tmp_path: Path
+) -> None:
     curl = tmp_path / "curl"
     curl.write_text(CURL)
     curl.chmod(0o755)
@@ -152,14 +155,10 @@ def test_the_example_requests_do_what_they_say(folder: Path, driver: Driver, tmp
     server = Postgres.start(folder, "--ephemeral")
     try:
         migrate(folder, (*driver.migrate, "--seed"), server.env)
-        service = Service.start(folder, tmp_path / "service.log", {**driver.settings, **server.env})
-        try:
-            script = script.replace("http://localhost:3000", service.url)
-            issuers = {name: server.env[name] for name in driver.for_development}
-            env = environment(issuers) | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
-            result = subprocess.run(["/bin/sh", "-euc", script], env=env, capture_output=True, text=True, check=False)
-        finally:
-            service.stop()
+        script = script.replace("http://localhost:3000", start_service(**server.env).url)
+        issuers = {name: server.env[name] for name in driver.for_development}
+        env = environment(issuers) | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+        result = subprocess.run(["/bin/sh", "-euc", script], env=env, capture_output=True, text=True, check=False)
     finally:
         server.stop()
     assert result.stderr == ""

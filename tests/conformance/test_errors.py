@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from functools import partial
 
 import httpx
 import psycopg
@@ -12,7 +13,7 @@ import pytest
 from tests.conformance.conftest import Client, Connect, StartService
 from tests.conformance.drivers import Account, Driver
 from tests.conformance.problems import problem
-from tests.conformance.processes import Service
+from tests.conformance.processes import Service, eventually
 from tests.conformance.raw import raw
 
 pytestmark = pytest.mark.check(14)
@@ -81,13 +82,16 @@ async def test_a_failure_of_the_service_is_told_by_its_request_id_alone(
     calls = (driver.read(resource), driver.find(), driver.create(), driver.write_once(resource))
     documents = [problem(await call.send(api), 500, "INTERNAL") for call in calls]
 
-    lines = service.log()
     for document in documents:
-        reasons = [
-            line["err"]["message"] for line in lines if line.get("requestId") == document["requestId"] and "err" in line
-        ]
-        assert reasons, document
-        assert reasons[0] not in str(document)
+        # Lines are written behind the answers.
+        reason = eventually("the line of the log", partial(reason_of, service, document["requestId"]))
+        assert reason not in str(document)
+
+
+def reason_of(service: Service, request: str) -> str | None:
+    """The message of the error that the log tells of a request."""
+    errors = (line["err"]["message"] for line in service.log() if line.get("requestId") == request and "err" in line)
+    return next(errors, None)
 
 
 async def test_a_request_that_takes_too_long_is_answered_503(

@@ -23,6 +23,7 @@ from tests.conformance.drivers import Call
 from tests.conformance.drivers.next_supabase import API, NextSupabase
 from tests.conformance.problems import problem
 from tests.conformance.processes import Postgres, Service, environment, eventually
+from tests.conformance.stored import tables, tampered
 from tests.conformance.upstream import Reply, Upstream
 
 pytestmark = pytest.mark.of("next-supabase")
@@ -108,7 +109,7 @@ async def test_attempts_to_ask_a_model_do_not_come_at_the_same_moment(
         assert (await ASK.send(asking)).status_code == 200
         first, second = upstream.requests
         pauses.append(second.at - first.at)
-    assert statistics.pstdev(pauses) > 0.02
+    assert statistics.pstdev(pauses) > 0.035  # a busy machine makes some of it, too
 
 
 async def webhook(driver: NextSupabase, api: httpx.AsyncClient, upstream: Upstream) -> tuple[str, str, str]:
@@ -137,10 +138,6 @@ def last_error(rows: Rows, hook: str) -> str | None:
     return None if row is None else str(row[0])
 
 
-def flipped(text: str) -> str:
-    return ("B" if text[0] != "B" else "C") + text[1:]
-
-
 @pytest.mark.check(35)
 async def test_a_webhooks_secret_is_worth_nothing_in_another_row_or_changed_or_with_its_tag_cut(
     driver: NextSupabase,
@@ -156,20 +153,9 @@ async def test_a_webhooks_secret_is_worth_nothing_in_another_row_or_changed_or_w
     _, second, _ = await webhook(driver, api, upstream)
     my_second = ciphertext(database, second)
 
-    def broken(secret: str) -> dict[str, str]:
-        version, key_id, nonce, tag, text = secret.split(".")
-        changed = {
-            "a bit of the text": (version, key_id, nonce, tag, flipped(text)),
-            "a bit of the tag": (version, key_id, nonce, flipped(tag), text),
-            "a bit of the nonce": (version, key_id, flipped(nonce), tag, text),
-            "no tag": (version, key_id, nonce, "", text),
-            "a tag of 4 bytes": (version, key_id, nonce, tag[:6], text),
-        }
-        return {what: ".".join(parts) for what, parts in changed.items()}
-
     project, hook, _ = await webhook(driver, api, upstream)
     good = ciphertext(database, hook)
-    cases = {"another user's": their_secret, "another row's": my_second, **broken(good)}
+    cases = {"another user's": their_secret, "another row's": my_second, **tampered(good)}
     for version, (what, secret) in enumerate(cases.items(), start=1):
         database.execute("DELETE FROM webhook_deliveries WHERE endpoint_id = %s", [hook])
         put(database, hook, secret)
@@ -233,14 +219,9 @@ async def test_no_secret_is_in_an_answer_a_line_of_the_log_or_a_row(
     assert canary in {seen.key for seen in upstream.requests}, "the model never got it"
     plain = secret.removeprefix("whsec_")
     said = "".join(answers) + service.log_file.read_text() + service.log_file.with_suffix(".stderr").read_text()
-    for kept in (canary, plain):
-        assert kept not in said
-        tables = database.execute(
-            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname IN ('public', 'private')"
-        ).fetchall()
-        for (table,) in tables:
-            rows = database.execute(f"SELECT to_jsonb(t)::text FROM {table} t".encode()).fetchall()  # noqa: S608
-            assert kept not in json.dumps(rows), table
+    for place, text in [("what was said", said), *tables(database, "public", "private")]:
+        for kept in (canary, plain):
+            assert kept not in text, place
 
 
 class Stripe:

@@ -178,7 +178,8 @@ def with_headers(call: Call, **headers: str) -> Call:
 def both(spans: list[Span], trace: str) -> tuple[Span, list[Span]] | None:
     """The span of the HTTP server and those of the database within a trace, once they have arrived."""
     own = [span for span in spans if span.trace_id == trace]
-    server = [span for span in own if "http.route" in span.attributes]
+    inner = {span.span_id for span in own}  # Next.js has spans of its own that know the route, within the server's
+    server = [span for span in own if "http.route" in span.attributes and span.parent_id not in inner]
     database = [span for span in own if "db.system" in span.attributes or "db.system.name" in span.attributes]
     return (server[0], database) if server and database else None
 

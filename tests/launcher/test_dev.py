@@ -130,6 +130,11 @@ class Loop:
         return code
 
 
+def draining_for(milliseconds: int) -> str:
+    """A service that takes so long to end."""
+    return MAIN.replace("console.log('drained')", f"setTimeout(() => console.log('drained'), {milliseconds})")
+
+
 @pytest.fixture
 def port() -> int:
     return free_port()
@@ -215,6 +220,29 @@ class TestLoop:
         assert loop.end(by) == (-signal.SIGKILL if by == signal.SIGKILL else 0)
         app.wait_until_nothing_runs()
 
+    def test_a_ctrl_c_that_comes_twice_is_one(self, app: Service, port: int) -> None:
+        """From the terminal and from a package manager that hands it on."""
+        loop = self.interrupted(app, port)
+        time.sleep(0.05)
+        assert loop.end() == 0
+        assert "drained\n" in loop.lines
+        assert app.processes() == {}
+
+    def test_a_second_ctrl_c_does_not_wait_for_the_service(self, app: Service, port: int) -> None:
+        loop = self.interrupted(app, port)
+        time.sleep(1)
+        assert loop.end() == 128 + signal.SIGINT
+        app.wait_until_nothing_runs()
+
+    @staticmethod
+    def interrupted(app: Service, port: int) -> Loop:
+        """A loop that has had its first Ctrl-C, and whose service takes three seconds to end."""
+        app.write("src/main.ts", draining_for(3_000))
+        loop = Loop(app, port)
+        loop.expect("is ready after")
+        loop.process.send_signal(signal.SIGINT)
+        return loop
+
     @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGKILL])
     def test_leaves_no_process_when_it_ends_while_starting(self, app: Service, port: int, by: signal.Signals) -> None:
         loop = Loop(app, port)
@@ -241,9 +269,7 @@ class TestLoop:
     def test_does_not_restart_the_service_while_it_ends(self, app: Service, port: int) -> None:
         said = "console.log('Found 0 errors. Watching for file changes.\\nlooked')"
         app.write("chatty.mjs", f"setInterval(() => {said}, 5);")
-        app.write(
-            "src/main.ts", MAIN.replace("console.log('drained')", "setTimeout(() => console.log('drained'), 300)")
-        )
+        app.write("src/main.ts", draining_for(300))
         app.configure(dev=DEV | {"watch": ["chatty.mjs"]})
         loop = Loop(app, port)
         loop.expect("looked")

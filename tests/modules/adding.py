@@ -10,14 +10,16 @@ from typing import Any
 from copier import run_copy
 
 from tests.conftest import run
+from tools import VARIANTS
+from tools.install import manager
 from tools.render import snapshot
 
 Fields = list[dict[str, Any]]
-MODULAR = ("nest-drizzle", "nest-typeorm")
-"""The variants that have modules."""
-
-SAMPLE = {"nest-drizzle": "projects", "nest-typeorm": "events"}
+SAMPLE = {"fastify-bun": "chats", "nest-drizzle": "projects", "nest-prisma": "customers", "nest-typeorm": "events"}
 """A module of the variant's own domain, that others may refer to."""
+
+MODULAR = tuple(variant for variant in VARIANTS if variant in SAMPLE)
+"""The variants that have modules."""
 
 
 def every_type(variant: str) -> Fields:
@@ -52,4 +54,4 @@ def add_module(service: Path, answers: Mapping[str, object]) -> None:
     """Writes a module of the working tree's template into an installed service, and makes it part of that."""
     with tempfile.TemporaryDirectory(prefix="plinth-") as folder:
         run_copy(str(snapshot(Path(folder))), service, data={**answers}, defaults=True, quiet=True)
-    run(service, "npm", "run", "module:register")
+    run(service, manager(service), "run", "module:register")

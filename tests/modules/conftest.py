@@ -12,13 +12,6 @@ import pytest
 from copier import run_copy
 
 from tests.modules.adding import MODULAR
-from tools.render import snapshot
-
-
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The family as it is in the working tree."""
-    return snapshot(tmp_path_factory.mktemp("template"))
 
 
 @pytest.fixture(scope="session")

@@ -15,12 +15,10 @@ import yaml
 from tests.conftest import run
 from tests.copying import answers, commit, copier, edit, git
 from tests.modules.adding import MODULAR, every_type
-from tools.install import install
+from tools.install import install, manager
 from tools.render import snapshot
 
-APP = {"nest-drizzle": "packages/api/src", "nest-typeorm": "src"}
-MIGRATIONS = {"nest-drizzle": "packages/database/migrations", "nest-typeorm": "src/database/migrations"}
-OURS = """import { Controller, Get, Module } from '@nestjs/common';
+NEST = """import { Controller, Get, Module } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 
 @ApiExcludeController()
@@ -35,6 +33,76 @@ export class OursController {
 @Module({ controllers: [OursController] })
 export class OursModule {}
 """
+FASTIFY = """import fp from 'fastify-plugin';
+
+export const oursModule = fp(
+  async (app) => {
+    app.get('/ours', { schema: { hide: true } }, async () => ['ours']);
+  },
+  { name: 'ours', dependencies: ['auth'] },
+);
+"""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a variant has what the tests look at."""
+
+    modules: str
+    migrations: str
+    app: str
+    """The file that names all modules."""
+
+    ours: tuple[str, str]
+    """The file of a module that the user writes, and its text."""
+
+    entered: tuple[tuple[str, str], ...]
+    """What the user replaces there to enter it, and by what."""
+
+    fields: str
+    """A file that names every field of the module."""
+
+    name: str = "VenuesModule"
+    """What that file calls the module of the tests."""
+
+    service: str = "venues/venues.service.ts"
+    method: str = "  async close(id: string) {\n    return id;\n  }\n\n  async remove("
+    """What the user adds to the service, and the method before which it comes."""
+
+
+def nest(source: str, migrations: str, fields: str = "") -> Places:
+    return Places(
+        modules=source,
+        migrations=migrations,
+        app=f"{source}/app.module.ts",
+        ours=("ours/ours.module.ts", NEST),
+        entered=(
+            ("@Module(", "import { OursModule } from './ours/ours.module.js';\n\n@Module("),
+            ("imports: [", "imports: [\n        OursModule,"),
+        ),
+        fields=fields or f"{source}/venues/venues.service.ts",
+    )
+
+
+PLACES = {
+    "fastify-bun": Places(
+        modules="apps/api/src/modules",
+        migrations="apps/api/src/shared/db/migrations",
+        app="apps/api/src/app.ts",
+        ours=("ours/index.ts", FASTIFY),
+        entered=(
+            ("\nexport type App", "import { oursModule } from './modules/ours/index.js';\n\nexport type App"),
+            ("  return app;", "  await app.register(oursModule);\n  return app;"),
+        ),
+        name="venuesModule",
+        service="venues/service.ts",
+        method="    async close(id: string) {\n      return id;\n    },\n\n    async remove(",
+        fields="packages/shared/src/schemas/venues.ts",
+    ),
+    "nest-drizzle": nest("packages/api/src", "packages/database/migrations"),
+    "nest-prisma": nest("src", "prisma/migrations", fields="prisma/venues.prisma"),
+    "nest-typeorm": nest("src", "src/database/migrations"),
+}
 
 
 @dataclass(frozen=True)
@@ -46,6 +114,15 @@ class Grown:
     template: Path
     manifest: bytes
     """What was left to do before it was done."""
+
+    @property
+    def places(self) -> Places:
+        return PLACES[self.variant]
+
+    def run(self, *command: str) -> None:
+        """Runs one of the service's scripts. Bun would hand on the `--` that npm wants before its arguments."""
+        pm = manager(self.folder)
+        run(self.folder, pm, "run", *(word for word in command if pm == "npm" or word != "--"))
 
 
 def data(folder: Path, **given: object) -> list[str]:
@@ -63,47 +140,50 @@ def grown(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     commit(template, "The family")
     result = copier("copy", "--defaults", f"--data=variant={variant}", str(template), str(service), folder=place)
     assert result.returncode == 0, result.stderr
-    (service / APP[variant] / "ours").mkdir()
-    (service / APP[variant] / "ours" / "ours.module.ts").write_text(OURS)
-    app = service / APP[variant] / "app.module.ts"
-    edit(app, "@Module(", "import { OursModule } from './ours/ours.module.js';\n\n@Module(")
-    edit(app, "imports: [", "imports: [\n        OursModule,")
+    places = PLACES[variant]
+    ours, text = places.ours
+    (service / places.modules / ours).parent.mkdir()
+    (service / places.modules / ours).write_text(text)
+    for old, new in places.entered:
+        edit(service / places.app, old, new)
     git(service, "init", "--quiet", "--initial-branch=main")
     install(service)
-    run(service, "npm", "run", "format")
+    pm = manager(service)
+    run(service, pm, "run", "format")
     commit(service, "Our service")
     answered = data(service, create="module", module_singular="venue", module_fields=every_type(variant))
     result = copier("copy", "--defaults", *answered, str(template), ".", folder=service)
     assert result.returncode == 0, result.stderr
-    assert "npm run module:register" in result.stdout + result.stderr
+    assert f"{pm} run module:register" in result.stdout + result.stderr
     manifest = (service / ".copier-module.venues").read_bytes()
-    run(service, "npm", "run", "module:register")
+    run(service, pm, "run", "module:register")
     commit(service, "Venues")
     return Grown(variant, service, template, manifest)
 
 
 @pytest.mark.parametrize("command", ["lint", "typecheck", "db:check", "openapi -- --check"])
 def test_a_service_with_a_module_passes_its_own_checks(grown: Grown, command: str) -> None:
-    run(grown.folder, "npm", "run", *command.split())
+    grown.run(*command.split())
 
 
 def test_all_tests_of_the_service_and_of_its_module_pass(grown: Grown) -> None:
-    run(grown.folder, "npm", "test")
+    grown.run("test")
 
 
 def test_the_migration_is_the_newest_and_no_other_has_changed(grown: Grown) -> None:
-    changed = git(grown.folder, "diff", "--name-status", "HEAD~", "HEAD", "--", MIGRATIONS[grown.variant]).splitlines()
+    changed = git(grown.folder, "diff", "--name-status", "HEAD~", "HEAD", "--", grown.places.migrations).splitlines()
     added = [line.split()[1] for line in changed if line.startswith("A") and not line.endswith(".json")]
     assert len(added) == 1
-    known = [path for path in (grown.folder / MIGRATIONS[grown.variant]).iterdir() if path.name[0].isdigit()]
-    assert max(path.name for path in known) == Path(added[0]).name
+    known = [path for path in (grown.folder / grown.places.migrations).iterdir() if path.name[0].isdigit()]
+    # Prisma has a folder for each.
+    assert max(path.name for path in known) == Path(added[0]).relative_to(grown.places.migrations).parts[0]
     touched = {Path(line.split()[1]).name for line in changed if line.startswith("M")}
     assert touched <= {"index.ts", "_journal.json"}
 
 
 def test_a_second_time_changes_nothing(grown: Grown) -> None:
     (grown.folder / ".copier-module.venues").write_bytes(grown.manifest)
-    run(grown.folder, "npm", "run", "module:register")
+    grown.run("module:register")
     assert git(grown.folder, "status", "--porcelain") == ""
 
 
@@ -121,12 +201,9 @@ def stored(service: Path) -> Mapping[str, Any]:
 
 
 def test_an_update_of_a_module_changes_its_fields_and_keeps_what_its_user_has_written(copy: Grown) -> None:
-    service = copy.folder / APP[copy.variant] / "venues" / "venues.service.ts"
-    edit(
-        service,
-        "  async remove(",
-        "  /** Ours. */\n  async close(id: string) {\n    return id;\n  }\n\n  async remove(",
-    )
+    places = copy.places
+    service = copy.folder / places.modules / places.service
+    edit(service, places.method.rpartition("\n")[2], places.method)
     commit(copy.folder, "Our method")
     fields = [*every_type(copy.variant), {"name": "altitude", "type": "integer"}]
     result = copier(
@@ -136,13 +213,13 @@ def test_an_update_of_a_module_changes_its_fields_and_keeps_what_its_user_has_wr
     )
     assert result.returncode == 0, result.stderr
     assert "db:generate" in result.stdout + result.stderr
-    assert "altitude" in service.read_text()
+    assert "altitude" in (copy.folder / places.fields).read_text()
     assert "async close(id: string)" in service.read_text()
     assert stored(copy.folder)["module_fields"] == fields
     assert not (copy.folder / ".copier-module.venues").exists()
     changed = git(copy.folder, "diff", "--name-only", "HEAD").splitlines()
     assert [name for name in changed if not re.search(r"venue", name)] == []
-    assert [name for name in changed if name.startswith(MIGRATIONS[copy.variant])] == []
+    assert [name for name in changed if name.startswith(copy.places.migrations)] == []
 
 
 def test_an_update_of_a_module_without_news_changes_nothing(copy: Grown) -> None:
@@ -160,16 +237,17 @@ def test_an_update_of_the_service_leaves_its_module_alone(copy: Grown) -> None:
     assert (after.pop("ci"), before.pop("ci")) == ("none", "github")
     assert after == before
     assert not [name for name in git(copy.folder, "diff", "--name-only", "HEAD").splitlines() if "venue" in name]
-    assert "VenuesModule" in (copy.folder / APP[copy.variant] / "app.module.ts").read_text()
+    assert copy.places.name in (copy.folder / copy.places.app).read_text()
 
 
 def test_a_recopy_of_the_service_is_none_of_a_module(copy: Grown) -> None:
     result = copier("recopy", "--defaults", "--overwrite", "--vcs-ref=HEAD", folder=copy.folder)
     assert result.returncode == 0, result.stderr
     assert [name for name in answers(copy.folder) if name.startswith("module")] == []
-    assert (copy.folder / APP[copy.variant] / "venues").is_dir()
+    assert (copy.folder / copy.places.modules / "venues").is_dir()
     package = json.loads((copy.folder / "package.json").read_text())
-    assert package["scripts"]["module:register"] == "node scripts/register-module.mjs"
+    runtime = "bun" if manager(copy.folder) == "bun" else "node"
+    assert package["scripts"]["module:register"] == f"{runtime} scripts/register-module.mjs"
 
 
 def test_a_module_of_a_reference_that_is_required_works_too(copy: Grown) -> None:
@@ -183,6 +261,5 @@ def test_a_module_of_a_reference_that_is_required_works_too(copy: Grown) -> None
         service, create="module", module_singular="show-case", module_fields=fields, module_soft_delete=True
     )
     assert copier("copy", "--defaults", *answered, str(copy.template), ".", folder=service).returncode == 0
-    run(service, "npm", "run", "module:register")
-    for command in (["run", "lint"], ["run", "typecheck"], ["test", "--", "show-cases"]):
-        run(service, "npm", *command)
+    for command in ("module:register", "lint", "typecheck", "test -- show-cases"):
+        copy.run(*command.split())

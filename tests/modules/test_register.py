@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,74 @@ import pytest
 from tests.copying import edit
 from tests.modules.adding import every_type
 from tests.modules.conftest import Add
+from tools.install import manager
 
-APP = {"nest-drizzle": "packages/api/src/app.module.ts", "nest-typeorm": "src/app.module.ts"}
+APP = {
+    "fastify-bun": "apps/api/src/app.ts",
+    "nest-drizzle": "packages/api/src/app.module.ts",
+    "nest-prisma": "src/app.module.ts",
+    "nest-typeorm": "src/app.module.ts",
+}
 CODES = {
+    "fastify-bun": "apps/api/src/shared/lib/errors/problem-catalog.ts",
     "nest-drizzle": "packages/shared/src/errors/codes.ts",
+    "nest-prisma": "src/common/errors/problem-catalog.ts",
     "nest-typeorm": "src/common/errors/problem-catalog.ts",
 }
-GRANTS = {"nest-drizzle": "packages/database/src/grants.ts", "nest-typeorm": "src/database/grants.ts"}
+GRANTS = {
+    "fastify-bun": "apps/api/src/shared/db/grants.ts",
+    "nest-drizzle": "packages/database/src/grants.ts",
+    "nest-prisma": "src/database/grants.ts",
+    "nest-typeorm": "src/database/grants.ts",
+}
+
+
+@dataclass(frozen=True)
+class List:
+    """A list that a module gets into."""
+
+    file: str
+    opening: str
+    closing: str
+    entry: str
+    """What the module is there."""
+
+    def edited(self, text: str) -> str:
+        """The same list with a comment before it, behind its bracket and before the one that closes it."""
+        name, bracket, closed = self.opening.strip()[:-2], self.opening[-2], self.closing.strip()[0]
+        opening = f"{name}\n        {bracket} // ours: {closed} and ' and {self.entry}\n"
+        text = text.replace(self.opening, opening).replace(self.closing, f" /* {closed} */{self.closing}")
+        return f"// {self.opening.strip()}\n{text}"
+
+
+NEST = {"opening": "      imports: [\n", "closing": "\n      ],", "entry": "VenuesModule,"}
+LISTS = {
+    "fastify-bun": List(
+        file="packages/shared/src/client/operations.ts",
+        opening="export const OPERATIONS = {\n",
+        closing="\n} as const satisfies",
+        entry="createVenue:",
+    ),
+    "nest-drizzle": List(file=APP["nest-drizzle"], **NEST),
+    "nest-prisma": List(file=APP["nest-prisma"], **NEST),
+    "nest-typeorm": List(file=APP["nest-typeorm"], **NEST),
+}
+UNUSUAL = {
+    "fastify-bun": ("  return app;", "  return ready(app);"),
+    "nest-drizzle": ("imports: [", "imports: everything("),
+    "nest-prisma": ("imports: [", "imports: everything("),
+    "nest-typeorm": ("imports: [", "imports: everything("),
+}
+"""A place in the application by which it is found, and the same so that it is not."""
+
+
+def name_of(variant: str, plural: str) -> str:
+    """What the application calls a module."""
+    return f"{plural}Module" if variant == "fastify-bun" else f"{plural.capitalize()}Module"
+
+
+def runtime(service: Path) -> str:
+    return manager(service) if (service / "bun.lock").exists() else "node"
 
 
 def register(service: Path) -> subprocess.CompletedProcess[str]:
@@ -29,7 +91,7 @@ def register(service: Path) -> subprocess.CompletedProcess[str]:
         document = json.loads(manifest.read_text())
         document["migration"]["generate"] = document["finish"] = []
         manifest.write_text(json.dumps(document))
-    command = ["node", "scripts/register-module.mjs"]
+    command = [runtime(service), "scripts/register-module.mjs"]
     return subprocess.run(command, cwd=service, env=os.environ, capture_output=True, text=True, check=False)
 
 
@@ -46,14 +108,14 @@ def added(service: Path, variant: str, add: Add) -> Path:
 def test_each_place_has_its_entry_once(added: Path, variant: str) -> None:
     result = register(added)
     assert result.returncode == 0, result.stdout + result.stderr
-    app = (added / APP[variant]).read_text()
-    assert app.count("VenuesModule") == 2
-    assert app.index("import { VenuesModule }") < app.index("@Module(") < app.rindex("VenuesModule,")
+    app, name = (added / APP[variant]).read_text(), name_of(variant, "venues")
+    assert app.count(name) == 2
+    assert app.index(f"import {{ {name} }}") < app.index("export ") < app.rindex(name)
     assert (added / GRANTS[variant]).read_text().count("venues: 'SELECT, INSERT, UPDATE, DELETE'") == 1
     assert (added / CODES[variant]).read_text().count("VENUE_NAME_TAKEN: { status: 409") == 1
     assert (added / "README.md").read_text().count("| `VENUE_NOT_FOUND` | 404 |") == 1
     agents = (added / "AGENTS.md").read_text()
-    assert re.search(r"(?m)^## Modules\n\n- `\S*src/venues/`: venues, at `/venues`;.*\n\n## Never$", agents)
+    assert re.search(r"(?m)^## Modules\n\n- `\S*src/\S*venues/`: venues, at `\S*/venues`;.*\n\n## Never$", agents)
     assert not (added / ".copier-module.venues").exists()
 
 
@@ -75,18 +137,17 @@ def test_a_second_module_stands_beside_the_first(added: Path, variant: str, add:
     (added / ".copier-module.halls").rename(added / ".copier-module.venues")
     assert register(added).returncode == 0
     app = (added / APP[variant]).read_text()
-    assert app.count("VenuesModule") == app.count("HallsModule") == 2
+    assert app.count(name_of(variant, "venues")) == app.count(name_of(variant, "halls")) == 2
     assert (added / "AGENTS.md").read_text().count("## Modules\n") == 1
 
 
 def test_edited_files_keep_what_was_edited(added: Path, variant: str) -> None:
-    app, grants, codes = (added / names[variant] for names in (APP, GRANTS, CODES))
-    text = app.read_text()
-    text = text.replace("      imports: [\n", "      imports:\n        [ // ours: ] and ' and VenuesModule\n")
-    app.write_text("// imports: [\n" + text.replace("\n      ],", " /* ] */\n      ]"))
+    edited = LISTS[variant]
+    listing, grants, codes = (added / each for each in (edited.file, GRANTS[variant], CODES[variant]))
+    listing.write_text(edited.edited(listing.read_text()))
     edit(grants, "> = {\n", "> = {\n  // venues: nobody may see these }\n  ours: 'SELECT',\n")
     codes.write_bytes(codes.read_bytes().replace(b"\n", b"\r\n"))
-    before = {path: path.read_text().splitlines() for path in (app, grants, codes)}
+    before = {path: path.read_text().splitlines() for path in (listing, grants, codes)}
 
     result = register(added)
 
@@ -94,33 +155,31 @@ def test_edited_files_keep_what_was_edited(added: Path, variant: str) -> None:
     for path, lines in before.items():
         present = path.read_text().splitlines()
         lost = [line for line in lines if line.rstrip(",") not in {each.rstrip(",") for each in present}]
-        assert all("/* ] */" in line for line in lost), lost  # a comma has come between
-    assert re.search(r"(?s)imports:\s*\[ // ours.*\bVenuesModule,.*\]", app.read_text())
+        assert all(re.search(r"/\* []}] \*/", line) for line in lost), lost  # a comma has come between
+    assert re.search(rf"(?s) // ours: .*\n{edited.entry}.*{re.escape(edited.closing)}", listing.read_text())
     assert "  venues: 'SELECT" in grants.read_text() or "\nvenues: 'SELECT" in grants.read_text()
     assert codes.read_bytes().count(b"\n") == codes.read_bytes().count(b"\r\n")
 
 
 def test_what_has_no_place_is_listed_and_the_rest_is_done(added: Path, variant: str) -> None:
-    app = added / APP[variant]
-    app.write_text(app.read_text().replace("imports: [", "imports: everything(").replace("      ],\n", "      ),\n"))
+    app, name = added / APP[variant], name_of(variant, "venues")
+    place, unusual = UNUSUAL[variant]
+    edit(app, place, unusual)
     (added / "AGENTS.md").write_text("We know how.\n")
 
     result = register(added)
 
     assert result.returncode == 1
-    assert f"- {APP[variant]}, the list `imports` of the module: VenuesModule" in result.stdout
+    left = {"fastify-bun": "behind the other modules: await app.register(venuesModule);"}
+    assert f"- {APP[variant]}, {left.get(variant, 'the list `imports` of the module: VenuesModule')}" in result.stdout
     assert "- AGENTS.md, the list of modules: - `" in result.stdout
-    assert "npm run module:register" in result.stderr
-    assert "import { VenuesModule }" in app.read_text()
+    assert "run module:register" in result.stderr
+    assert f"import {{ {name} }}" in app.read_text()
     assert "VENUE_NOT_FOUND" in (added / CODES[variant]).read_text()
     assert (added / ".copier-module.venues").exists()
 
-    text = (
-        app.read_text()
-        .replace("imports: everything(", "imports: [\n VenuesModule,")
-        .replace("      ),\n", "      ],\n")
-    )
-    app.write_text(text)
+    by_hand = {"fastify-bun": "  await app.register(venuesModule);\n  return app;"}
+    edit(app, unusual, by_hand.get(variant, "imports: [VenuesModule,"))
     (added / "AGENTS.md").unlink()
     result = register(added)
     assert result.returncode == 0, result.stdout + result.stderr
@@ -137,7 +196,7 @@ def test_a_file_that_is_gone_is_named_if_anything_depends_on_it(added: Path, var
 
 
 def test_an_option_that_there_is_not_is_refused(service: Path) -> None:
-    command = ["node", "scripts/register-module.mjs", "--force"]
+    command = [runtime(service), "scripts/register-module.mjs", "--force"]
     result = subprocess.run(command, cwd=service, capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert "Usage: node scripts/register-module.mjs" in result.stderr

@@ -16,7 +16,7 @@ from tests.conftest import run
 from tests.copying import commit, copier, git, update
 from tests.update.edits import EDITS, everywhere
 from tools import ROOT
-from tools.install import install
+from tools.install import install, manager
 from tools.releases import Release, load
 from tools.render import snapshot
 
@@ -90,11 +90,12 @@ def updated(request: pytest.FixtureRequest, published: Published, tmp_path_facto
     service = tmp_path_factory.mktemp("updated") / "service"
     published.copy(release, variant, service)
     install(service)
-    rows = rows_after(service, "npm run db:migrate && npm run db:seed")
-    shutil.rmtree(service / "node_modules")  # npm would write into what other tests share
+    rows = rows_after(service, "db:migrate", "db:seed")
+    for modules in [*service.glob("*/*/node_modules"), service / "node_modules"]:
+        shutil.rmtree(modules)  # what other tests share would be written into
     work = edited(service, variant)
     update(service, "--vcs-ref=HEAD")
-    run(service, "npm", "install", "--no-audit", "--no-fund")
+    run(service, manager(service), "install")
     return Updated(variant, service, work, rows)
 
 
@@ -105,10 +106,11 @@ def edited(service: Path, variant: str) -> str:
     return commit(service, "Our work")
 
 
-def rows_after(service: Path, command: str) -> dict[str, int]:
-    """Runs a command beside the service's own servers, and counts the rows of each table then."""
+def rows_after(service: Path, *scripts: str) -> dict[str, int]:
+    """Runs scripts of the service beside its own servers, and counts the rows of each table then."""
     counted = service.with_name("rows.json")
-    script = f"{command} && {shlex.join([sys.executable, str(COUNT), str(counted)])}"
+    commands = [*([manager(service), "run", name] for name in scripts), [sys.executable, str(COUNT), str(counted)]]
+    script = " && ".join(map(shlex.join, commands))
     run(service, "node", "scripts/services.mjs", "--", "sh", "-c", script)
     rows: dict[str, int] = json.loads(counted.read_text())
     return rows

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tests.copying import edit
+from tools.install import manager
+
+PINNED = {"npm": ("@types/node", "24.19.1"), "bun": ("@types/nodemailer", "8.0.1")}
+"""What a user has at another version than the template, by the program that installs it."""
 
 VENUES = """import { Controller, Get, Module } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
@@ -35,12 +40,13 @@ it('lists the venues', () => {
 
 def everywhere(service: Path) -> None:
     """What is there in every variant: documentation, CI, packages, a file that is written in another way."""
+    program = manager(service)
     readme = service / "README.md"
     readme.write_text(readme.read_text() + "\n## On call\n\nRing the box office.\n")
     edit(
         service / ".github" / "workflows" / "ci.yml",
-        "      - run: npm run lint\n",
-        "      - run: npm run lint:strict\n",
+        f"      - run: {program} run lint\n",
+        f"      - run: {program} run lint:strict\n",
     )
     (service / "SECURITY.md").unlink()
     dashboard = service / "deploy" / "observability" / "grafana" / "dashboards" / "service.json"
@@ -48,24 +54,100 @@ def everywhere(service: Path) -> None:
     manifest = service / "package.json"
     package: dict[str, Any] = json.loads(manifest.read_text())
     package["scripts"]["lint:strict"] = "biome check --error-on-warnings ."
-    package["dependencies"]["picocolors"] = "1.1.1"
-    package["devDependencies"]["@types/node"] = "24.19.1"
+    package.setdefault("dependencies", {})["picocolors"] = "1.1.1"
+    name, version = PINNED[program]
+    package["devDependencies"][name] = version
     manifest.write_text(json.dumps(package, indent=2) + "\n")
+
+
+def venues_of_nest(api: Path, test: str, last: str) -> None:
+    """A module beside the sample's.
+
+    Args:
+        api: has src/ and test/
+        test: where below test/ its test goes
+        last: the plural of the module that it is entered behind
+    """
+    (api / "src" / "venues").mkdir()
+    (api / "src" / "venues" / "venues.module.ts").write_text(VENUES)
+    spec = api / "test" / test / "venues.spec.ts"
+    spec.parent.mkdir(exist_ok=True)
+    spec.write_text(VENUES_SPEC.replace("../../src", os.path.relpath(api / "src", spec.parent)))
+    module = api / "src" / "app.module.ts"
+    line = f"import {{ {last.capitalize()}Module }} from './{last}/{last}.module.js';\n"
+    edit(module, line, line + "import { VenuesModule } from './venues/venues.module.js';\n")
+    entry = f"        {last.capitalize()}Module,\n"
+    edit(module, entry, entry + "        VenuesModule,\n")
 
 
 def nest_typeorm(service: Path) -> None:
     """A module beside the sample's, a method that does something else, a test that is no longer wanted."""
-    (service / "src" / "venues").mkdir()
-    (service / "src" / "venues" / "venues.module.ts").write_text(VENUES)
-    (service / "test" / "venues").mkdir()
-    (service / "test" / "venues" / "venues.spec.ts").write_text(VENUES_SPEC)
-    module = service / "src" / "app.module.ts"
-    tickets = "import { TicketsModule } from './tickets/tickets.module.js';\n"
-    edit(module, tickets, tickets + "import { VenuesModule } from './venues/venues.module.js';\n")
-    edit(module, "        TicketsModule,\n", "        TicketsModule,\n        VenuesModule,\n")
+    venues_of_nest(service, "venues", "tickets")
     events = service / "src" / "events" / "events.service.ts"
     edit(events, "      description,\n", "      description: description.trim(),\n")
     (service / "test" / "tickets" / "granting.spec.ts").unlink()
 
 
-EDITS: dict[str, Callable[[Path], None]] = {"nest-typeorm": nest_typeorm}
+def nest_drizzle(service: Path) -> None:
+    """The same: a module, a method, a test."""
+    api = service / "packages" / "api"
+    venues_of_nest(api, "", "tasks")
+    projects = api / "src" / "projects" / "projects.service.ts"
+    edit(projects, "id: uuidv7(), ...input };", "id: uuidv7(), ...input, name: input.name.trim() };")
+    (api / "test" / "members.spec.ts").unlink()
+
+
+ROUTES = """import type { FastifyInstance } from 'fastify';
+
+export async function venuesRoutes(app: FastifyInstance): Promise<void> {
+  app.get('/', { schema: { hide: true } }, async () => ['Main hall']);
+}
+"""
+PLUGIN = """import fp from 'fastify-plugin';
+import { venuesRoutes } from './routes.js';
+
+/** Where people meet. */
+export const venuesModule = fp(
+  async (app) => {
+    await app.register(venuesRoutes, { prefix: '/venues' });
+  },
+  { name: 'venues' },
+);
+"""
+ROUTES_TEST = """import { expect, test } from 'bun:test';
+import Fastify from 'fastify';
+import { venuesModule } from '../../src/modules/venues/index.js';
+
+test('lists the venues', async () => {
+  const app = Fastify();
+  await app.register(venuesModule);
+  expect((await app.inject('/venues')).json()).toEqual(['Main hall']);
+});
+"""
+
+
+def fastify_bun(service: Path) -> None:
+    """The same: a module, a method, a test."""
+    api = service / "apps" / "api"
+    (api / "src" / "modules" / "venues").mkdir()
+    (api / "src" / "modules" / "venues" / "routes.ts").write_text(ROUTES)
+    (api / "src" / "modules" / "venues" / "index.ts").write_text(PLUGIN)
+    (api / "test" / "modules" / "venues.test.ts").write_text(ROUTES_TEST)
+    app = api / "src" / "app.ts"
+    users = "import { usersModule } from './modules/users/index.js';\n"
+    edit(app, users, users + "import { venuesModule } from './modules/venues/index.js';\n")
+    edit(
+        app,
+        "  await app.register(usersModule);\n",
+        "  await app.register(usersModule);\n  await app.register(venuesModule);\n",
+    )
+    service_file = api / "src" / "modules" / "users" / "service.ts"
+    edit(service_file, "repository.update(id, changes)", "repository.update(id, { name: changes.name.trim() })")
+    (api / "test" / "modules" / "idempotency.test.ts").unlink()
+
+
+EDITS: dict[str, Callable[[Path], None]] = {
+    "nest-typeorm": nest_typeorm,
+    "nest-drizzle": nest_drizzle,
+    "fastify-bun": fastify_bun,
+}

@@ -14,6 +14,8 @@ import pytest
 from tests.conftest import run
 from tests.copying import COPIER, IDENTITY, answers, commit, copier, edit, git, update
 from tests.update.conftest import Published, Updated, edited, made, rows_after
+from tests.update.edits import PINNED
+from tools.install import manager
 from tools.releases import Release, load
 
 IGNORED = {"package.json"}
@@ -51,7 +53,7 @@ def test_an_update_brings_what_a_new_service_has(updated: Updated, published: Pu
     result = copier("copy", "--defaults", "--vcs-ref=HEAD", *words, published.url, str(fresh), folder=tmp_path)
     assert result.returncode == 0, result.stderr
     theirs = set(git(updated.folder, "diff", "--name-only", f"{updated.work}~", updated.work).splitlines())
-    theirs |= {"package-lock.json", ".copier-answers.yml"}
+    theirs |= {"package-lock.json", "bun.lock", ".copier-answers.yml"}
     wanted = {path.relative_to(fresh) for path in fresh.rglob("*") if path.is_file()}
     outdated = [
         str(name)
@@ -65,24 +67,26 @@ def test_an_update_brings_what_a_new_service_has(updated: Updated, published: Pu
 
 
 def test_a_package_stays_at_the_version_that_its_user_chose(updated: Updated) -> None:
-    package, lock = (json.loads((updated.folder / name).read_text()) for name in ("package.json", "package-lock.json"))
+    package = json.loads((updated.folder / "package.json").read_text())
     assert package["scripts"]["lint:strict"] == "biome check --error-on-warnings ."
-    assert (
-        lock["packages"]["node_modules/@types/node"]["version"]
-        == package["devDependencies"]["@types/node"]
-        == "24.19.1"
-    )
-    assert lock["packages"]["node_modules/picocolors"]["version"] == package["dependencies"]["picocolors"] == "1.1.1"
+    name, version = PINNED[manager(updated.folder)]
+    assert installed(updated, name) == package["devDependencies"][name] == version
+    assert installed(updated, "picocolors") == package["dependencies"]["picocolors"] == "1.1.1"
+
+
+def installed(updated: Updated, name: str) -> str:
+    version: str = json.loads((updated.folder / "node_modules" / name / "package.json").read_text())["version"]
+    return version
 
 
 @pytest.mark.parametrize("command", ["lint", "typecheck", "test"])
 def test_an_updated_service_passes_its_own_checks(updated: Updated, command: str) -> None:
-    run(updated.folder, "npm", "run", command)
+    run(updated.folder, manager(updated.folder), "run", command)
 
 
 def test_a_database_of_an_earlier_release_is_migrated_with_its_rows(updated: Updated) -> None:
     assert max(updated.rows.values()) > 0
-    rows = rows_after(updated.folder, "npm run db:migrate")
+    rows = rows_after(updated.folder, "db:migrate")
     lost = {name: count for name, count in updated.rows.items() if "migrations" not in name and rows[name] != count}
     assert lost == {}
 

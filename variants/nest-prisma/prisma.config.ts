@@ -19,7 +19,7 @@ if (process.platform !== 'win32' && !hasNativeEngine()) {
 }
 
 export default defineConfig({
-  schema: 'prisma/schema.prisma',
+  schema: 'prisma',
   migrations: { path: 'prisma/migrations' },
   // Where none is set, Prisma says so itself; `generate` needs none.
   datasource: { url: process.env.MIGRATION_DATABASE_URL ?? process.env.DATABASE_URL ?? '' },

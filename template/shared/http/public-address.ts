@@ -36,7 +36,13 @@ export async function publicAddress(
   if (allowed.has(hostname) || allowed.has(host)) return first.address;
   // One that is not public is enough: which one a client would get is for the name's owner to choose.
   if (!addresses.every(({ address }) => isPublic(address))) {
+[%- if variant == 'fastify-bun' %]
+    throw new AddressNotAllowed(
+      'it leads to an address that is not public; PROVIDER_ALLOWED_HOSTS is for those that are to be reached',
+    );
+[%- else %]
     throw new AddressNotAllowed('it leads to an address that is not public');
+[%- endif %]
   }
   return first.address;
 }

@@ -1,12 +1,22 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { trace } from '@opentelemetry/api';
 import { type Logger, pino } from 'pino';
+[%- if variant == 'next-supabase' %]
+import { processWide } from '../process-wide.js';
+[%- endif %]
 
 /** Members that never reach the log, whether they stand in a logged object or in a member of one. */
 const SECRETS = ['authorization', 'cookie', 'set-cookie', 'password', 'token', 'secret', 'email'];
 
 /** The request that is being served: every line that is written meanwhile carries its id. */
+[% if variant == 'next-supabase' -%]
+export const requestContext = processWide(
+  'request',
+  () => new AsyncLocalStorage<{ readonly requestId: string }>(),
+);
+[%- else -%]
 export const requestContext = new AsyncLocalStorage<{ readonly requestId: string }>();
+[%- endif %]
 
 /** The service's logger: JSON lines with the ids of the request and the trace that are running, readable text in development. */
 export function createLogger(config: { readonly LOG_LEVEL: string; readonly NODE_ENV: string }): Logger {

@@ -18,7 +18,7 @@ export async function startTracing(): Promise<void> {
     // Metrics go to /metrics (see metrics.ts), logs to stdout.
     metricReaders: [],
     logRecordProcessors: [],
-    instrumentations: [new HttpInstrumentation([% if variant == "next-supabase" %]{ disableIncomingRequestInstrumentation: true }[% endif %]), new PgInstrumentation({ requireParentSpan: true })],
+    instrumentations: [new HttpInstrumentation(), new PgInstrumentation({ requireParentSpan: true })],
   });
   sdk.start();
 }

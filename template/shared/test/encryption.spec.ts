@@ -3,7 +3,7 @@ import { DecryptionError, Encryption, parseKeyRing } from '../../src/[[ "shared/
 
 const OLD = 'a1'.repeat(32);
 const NEW = 'b2'.repeat(32);
-const SECRET = 'sk-canary-1234567890';
+const SECRET = 'sk-canary-1234567890'; // pragma: allowlist secret
 const place = { table: 'provider_keys', row: 'row-1', owner: 'ada' };
 const encryption = new Encryption(parseKeyRing(OLD));
 

@@ -11,7 +11,9 @@ from urllib.parse import urlencode
 import httpx
 
 from tests.conformance.drivers import Call, Driver, Session
+from tests.conformance.drivers.fastify_bun import FastifyBun
 from tests.conformance.drivers.nest_drizzle import NestDrizzle
+from tests.conformance.drivers.nest_prisma import API, NestPrisma
 from tests.conformance.drivers.nest_typeorm import NestTypeorm
 from tests.modules.adding import every_type
 
@@ -48,7 +50,7 @@ def a_venue(**members: object) -> dict[str, object]:
 
 
 class _Venues:
-    """The calls of both."""
+    """The calls of all."""
 
     naming = "name"
     touch = "UPDATE venues SET summary = 'moved', version = version + 1 WHERE id = %(resource)s"
@@ -56,22 +58,23 @@ class _Venues:
     effects = "SELECT count(*) FROM venues WHERE parent_id = %(resource)s"
     breakage = "ALTER TABLE venues RENAME TO gone"
     versions_per_write = 0
+    venues = "/venues"
 
     def create(self, **members: object) -> Call:
-        return Call("POST", "/venues", a_venue(**members))
+        return Call("POST", self.venues, a_venue(**members))
 
     def read(self, resource: str) -> Call:
-        return Call("GET", f"/venues/{resource}")
+        return Call("GET", f"{self.venues}/{resource}")
 
     def find(self, **query: object) -> Call:
-        return Call("GET", f"/venues?{urlencode(query)}")
+        return Call("GET", f"{self.venues}?{urlencode(query)}")
 
     def change(self, resource: str, version: int, /, **changes: Any) -> Call:
-        return Call("PATCH", f"/venues/{resource}", changes, {"if-match": f'"{version}"'})
+        return Call("PATCH", f"{self.venues}/{resource}", changes, {"if-match": f'"{version}"'})
 
     def write_once(self, resource: str, key: str | None = None, /, n: int = 1, **changes: Any) -> Call:
         headers = {} if key is None else {"idempotency-key": key}
-        return Call("POST", "/venues", a_venue(parentId=resource, nickname="x" * n, **changes), headers)
+        return Call("POST", self.venues, a_venue(parentId=resource, nickname="x" * n, **changes), headers)
 
 
 class NestTypeormModule(_Venues, NestTypeorm):
@@ -96,3 +99,45 @@ class NestDrizzleModule(_Venues, NestDrizzle):
 
     def referring(self, tenant: Session, resource: str) -> list[Call]:  # noqa: ARG002 - it refers to no user
         return [self.write_once(resource)]
+
+
+class FastifyBunModule(_Venues, FastifyBun):
+    module = answers("fastify-bun")
+    checks = frozenset({2, 4, 5, 6, 7, 12, 13, 14})
+    identified = "SELECT user_id::text FROM venues WHERE id = %(resource)s"
+
+    async def owned(self, api: httpx.AsyncClient) -> Mapping[str, str]:
+        sample = await FastifyBun().owned(api)
+        return {**sample, "/venues/{id}": (await self.create().send(api)).json()["id"]}
+
+    def addressed(self, template: str, method: str, path: str) -> Call:
+        if template != "/venues/{id}":
+            return super().addressed(template, method, path)
+        return Call(method.upper(), path, {"summary": "Mine now"} if method == "patch" else None, {"if-match": '"1"'})
+
+    def referring(self, tenant: Session, resource: str) -> list[Call]:  # noqa: ARG002 - users cannot be referred to
+        return [self.write_once(resource)]
+
+    def unique(self, value: str) -> Call:
+        return self.create(name=value)
+
+
+class NestPrismaModule(_Venues, NestPrisma):
+    module = answers("nest-prisma")
+    checks = frozenset({2, 4, 5, 6, 7, 12, 13, 14})
+    venues = f"{API}/venues"
+    identified = "SELECT organization_id::text FROM venues WHERE id = %(resource)s"
+
+    async def owned(self, api: httpx.AsyncClient) -> Mapping[str, str]:
+        sample = NestPrisma()
+        sample.google = self.google  # which the service knows
+        return {**await sample.owned(api), f"{self.venues}/{{id}}": (await self.create().send(api)).json()["id"]}
+
+    def addressed(self, template: str, method: str, path: str) -> Call:
+        if template != f"{self.venues}/{{id}}":
+            return super().addressed(template, method, path)
+        headers = {"if-match": '"1"'} if method in ("patch", "delete") else {}
+        return Call(method.upper(), path, {"summary": "Mine now"} if method == "patch" else None, headers)
+
+    def unique(self, value: str) -> Call:
+        return self.create(name=value)

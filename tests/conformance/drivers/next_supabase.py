@@ -7,6 +7,7 @@ import secrets
 import uuid
 from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,6 +16,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.conformance.drivers import Account, Call, Security, Session
+from tests.conformance.upstream import Upstream
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of accounts that a test makes
 LEGACY_SECRET = secrets.token_hex(32)
@@ -56,7 +58,7 @@ class NextSupabase:
     migration_config = config
     source = "lib"
     endings: frozenset[tuple[str, str]] = frozenset({("POST", "/api/v1/auth/sign-out")})
-    shown_by_examples: tuple[str, ...] = ("200 -", "200 -")
+    shown_by_examples: tuple[str, ...] = ("200 -", "200 -", "200 -")
     shipped = frozenset({".next", "dist", "next.config.mjs"})
     for_development: frozenset[str] = frozenset()
     required: Mapping[str, str] = {
@@ -65,14 +67,6 @@ class NextSupabase:
         "SUPABASE_URL": "https://abcdefghijkl.supabase.co",
         "SUPABASE_PUBLISHABLE_KEY": "sb_publishable_key",
         "ENCRYPTION_KEYS": "b" * 64,
-    }
-    settings: Mapping[str, str] = {
-        "ENCRYPTION_KEYS": "b" * 64,
-        "STRIPE_WEBHOOK_SECRET": "whsec_0123456789abcdef",
-        "WEBHOOK_ALLOWED_HOSTS": "127.0.0.1",
-        "WEBHOOK_POLL_MS": "0",
-        "RATE_LIMIT_CREDENTIALS_MAX": "1000000",
-        "SUPABASE_JWT_SECRET": LEGACY_SECRET,
     }
     privileged: Mapping[str, object] = {
         "id": "00000000-0000-4000-8000-000000000000",
@@ -91,7 +85,7 @@ class NextSupabase:
         INSERT INTO private.idempotency_keys (user_id, key, fingerprint, status, headers)
         SELECT user_id, %(key)s, decode(repeat('00', 32), 'hex'), 201, '{}' FROM projects WHERE id = %(resource)s"""
     give_back = "DELETE FROM private.idempotency_keys WHERE key = %(key)s"
-    breakage = "ALTER TABLE projects RENAME TO gone"
+    breakage = "ALTER TABLE projects RENAME TO gone; ALTER TABLE usage_metrics RENAME TO gone_too"
     versions_per_write = 0
     security = Security(
         column="user_id",
@@ -104,6 +98,24 @@ class NextSupabase:
     public = frozenset(
         {("post", f"{API}/{name}") for name in ("auth/sign-up", "auth/sign-in", "auth/refresh", "webhooks/stripe")}
     )
+
+    @cached_property
+    def upstream(self) -> Upstream:
+        """The model that is asked."""
+        return Upstream()
+
+    @cached_property
+    def settings(self) -> Mapping[str, str]:
+        return {
+            "ENCRYPTION_KEYS": "b" * 64,
+            "OPENAI_API_KEY": "sk-0123456789abcdef",
+            "OPENAI_BASE_URL": self.upstream.url,
+            "STRIPE_WEBHOOK_SECRET": "whsec_0123456789abcdef",
+            "WEBHOOK_ALLOWED_HOSTS": "127.0.0.1",
+            "WEBHOOK_POLL_MS": "0",
+            "RATE_LIMIT_CREDENTIALS_MAX": "1000000",
+            "SUPABASE_JWT_SECRET": LEGACY_SECRET,
+        }
 
     def account(self) -> Account:
         return EnvelopeAccount(self)
@@ -131,6 +143,8 @@ class NextSupabase:
 
     async def exercise(self, api: httpx.AsyncClient) -> None:
         await self.owned(api)
+        question = {"messages": [{"role": "user", "content": "What is a bridge?"}]}
+        assert (await Call("POST", f"{API}/ai/complete", question).send(api)).status_code == 200
 
     def sign_up(self) -> Call:
         return Call("POST", f"{API}/auth/sign-up", {"email": f"{uuid.uuid4().hex}@example.com", "password": PASSWORD})

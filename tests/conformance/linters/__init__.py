@@ -155,7 +155,7 @@ class Linters:
 
 def _files(folder: Path) -> Iterable[Path]:
     """What of a service is in git."""
-    ignored = {"node_modules", "dist", "generated", ".data", ".git"}
+    ignored = {"node_modules", "dist", ".next", "generated", ".data", ".git"}
     return (
         path
         for path in sorted(folder.rglob("*"))

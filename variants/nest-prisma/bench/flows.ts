@@ -1,7 +1,7 @@
 /**
  * Set-ups of trackings while Google has a quota and workers die: so many are queued, two workers run them against a Google
- * that takes 100 ms for each answer, and every 5 s one of the two is killed and another one started. Prints what came of it
- * as JSON.
+ * that takes 100 ms for each answer, and one of the two is killed and replaced, 5 s after the last one was. Prints what came
+ * of it as JSON.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -39,9 +39,10 @@ const settings = {
   WORKER_IN_API: 'false',
   GOOGLE_BASE_URL: await google.start(),
   GOOGLE_CLIENT_ID: 'client',
-  GOOGLE_CLIENT_SECRET: 'secret',
+  GOOGLE_CLIENT_SECRET: 'secret', // pragma: allowlist secret
   GOOGLE_REDIRECT_URI: 'https://app.example.com/google/callback',
-  GOOGLE_ADS_DEVELOPER_TOKEN: 'canary-developer-token', // the one that the tests' Google knows
+  // The one that the tests' Google knows.
+  GOOGLE_ADS_DEVELOPER_TOKEN: 'canary-developer-token', // pragma: allowlist secret
   GOOGLE_TAG_MANAGER_QUOTA: `${QUOTA}/1`,
   GOOGLE_ADS_QUOTA: '10000/1',
 };
@@ -100,20 +101,18 @@ const trackings = await query<{ id: string }>(
 );
 while (trackings.length > 0) {
   await Promise.all(
-    trackings
-      .splice(0, AT_ONCE)
-      .map(({ id }) =>
-        post(
-          `${service.url}/api/v1/tracking-setups`,
-          {
-            trackingId: id,
-            connectionId,
-            tagManagerAccountId: account,
-            adsCustomerId: google.ads.customers[0],
-          },
-          headers,
-        ),
+    trackings.splice(0, AT_ONCE).map(({ id }) =>
+      post(
+        `${service.url}/api/v1/tracking-setups`,
+        {
+          trackingId: id,
+          connectionId,
+          tagManagerAccountId: account,
+          adsCustomerId: google.ads.customers[0],
+        },
+        headers,
       ),
+    ),
   );
 }
 
@@ -125,8 +124,10 @@ async function freePort(): Promise<number> {
   return port;
 }
 
+/** Resolves once it runs jobs: one that is killed while it starts proves nothing. */
 async function startWorker(): Promise<ChildProcess> {
-  return fork(here('../dist/worker.js'), {
+  const port = await freePort();
+  const worker = fork(here('../dist/worker.js'), {
     execArgv: ['--import', here('../dist/instrumentation.js')],
     env: {
       ...process.env,
@@ -135,24 +136,34 @@ async function startWorker(): Promise<ChildProcess> {
       SHUTDOWN_DRAIN_MS: '0',
       ...settings,
       HOST: '127.0.0.1',
-      WORKER_PORT: `${await freePort()}`,
+      WORKER_PORT: `${port}`,
     },
   });
+  const isLive = () =>
+    fetch(`http://127.0.0.1:${port}/health/live`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  while (!(await isLive())) {
+    if (worker.exitCode !== null) throw new Error(`a worker ended with ${worker.exitCode}`);
+    await sleep(50);
+  }
+  return worker;
 }
 
 const began = performance.now();
-const workers = [await startWorker(), await startWorker()];
+const workers = await Promise.all([startWorker(), startWorker()]);
 let killed = 0;
 let lastKill = performance.now();
 let open = FLOWS;
 while (open > 0 && performance.now() - began < DEADLINE_MS) {
   await sleep(250);
   if (performance.now() - lastKill > KILL_EVERY_MS) {
-    lastKill = performance.now();
     const victim = killed % workers.length;
     workers[victim]?.kill('SIGKILL');
-    workers[victim] = await startWorker();
     killed += 1;
+    workers[victim] = await startWorker();
+    lastKill = performance.now();
   }
   const [row] = await query<{ open: number }>(
     `SELECT count(*)::int AS open FROM tracking_setups WHERE status IN ('PENDING', 'RUNNING', 'COMPENSATING')`,

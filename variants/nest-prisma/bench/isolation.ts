@@ -29,7 +29,7 @@ const own = { AND: [{ organizationId, deletedAt: null }] };
 
 const reads = {
   one: {
-    isolated: () => isolated.customer.findUnique({ where: { id } }),
+    isolated: () => isolated.customer.findFirst({ where: { id } }),
     plain: () => plain.customer.findFirst({ where: { id, ...own } }),
   },
   list: {

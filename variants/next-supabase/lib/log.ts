@@ -1,11 +1,6 @@
-import type { Logger } from 'pino';
 import { config } from './config/config.ts';
 import { createLogger } from './logging/logger.ts';
+import { processWide } from './process-wide.ts';
 
-let logger: Logger | undefined;
-
-/** The logger: one for the server and one for the handlers, since each knows its own requests. */
-export function log(): Logger {
-  logger ??= createLogger(config());
-  return logger;
-}
+/** The logger, one for the server and the handlers: in development each would have a thread that makes its lines readable. */
+export const log = () => processWide('log', () => createLogger(config()));

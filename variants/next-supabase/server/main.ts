@@ -1,6 +1,9 @@
+import { Console } from 'node:console';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { trace } from '@opentelemetry/api';
+import pg from 'pg';
 import proxyAddr from 'proxy-addr';
 import { type Config, config } from '../lib/config/config.ts';
 import { configOrExit } from '../lib/config/load-config.ts';
@@ -9,8 +12,14 @@ import { CLIENT_ADDRESS_HEADER } from '../lib/http/client-address.ts';
 import { answerParserError } from '../lib/http/parser-errors.ts';
 import { requestId } from '../lib/http/request-id.ts';
 import { log } from '../lib/log.ts';
+import { serverSpan } from '../lib/telemetry/server-span.ts';
 import { stopTracing } from '../lib/telemetry/tracing.ts';
 import { answerInProblems } from './answer-in-problems.ts';
+import { closeConnections } from './close-connections.ts';
+import { limitBody } from './limit-body.ts';
+
+/** What Next.js has a handler for: it fails where it is asked for another method. */
+const METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE']);
 
 /** SIGTERM must end the process within 10 s, whatever hangs. */
 const SHUTDOWN_LIMIT_MS = 9_000;
@@ -21,6 +30,10 @@ const trusts = trustedProxies(settings.TRUST_PROXY);
 // Whether Next.js compiles or serves a build is not a matter of the settings: a build also runs with those of development.
 const dev = process.argv.includes('--dev');
 Object.assign(process.env, { NODE_ENV: dev ? 'development' : 'production' });
+await reachDatabase();
+
+// stdout is the log's, one JSON object per line: what Next.js has to say goes to stderr.
+if (!dev) globalThis.console = new Console(process.stderr);
 const { default: next } = await import('next');
 
 // Next.js alone closes its port at once on SIGTERM, and answers nothing where the HTTP parser gives up.
@@ -46,17 +59,29 @@ server.on('request', (request: IncomingMessage, response: ServerResponse) => {
   request.headers['x-request-id'] = id;
   request.headers[CLIENT_ADDRESS_HEADER] = proxyAddr(request, trusts);
   response.setHeader('x-request-id', id);
+  closeConnections(response);
   answerInProblems(request, response);
-  if (drain().draining) response.setHeader('connection', 'close');
-  if (isOverloaded() && !request.url?.startsWith('/health/')) {
-    response.statusCode = 503;
-    response.setHeader('retry-after', '5').end();
+  const refuse = (status: number) => {
+    response.statusCode = status;
+    if (status === 413) response.setHeader('connection', 'close'); // the body is on its way, and nobody reads it
+    response.end();
+  };
+  const refused = refusal(request);
+  if (refused !== undefined) {
+    refuse(refused);
     return;
   }
-  handle(request, response).catch((error: unknown) => {
-    log().error({ err: error }, 'Next.js failed to answer');
-    response.destroy();
-  });
+  limitBody(request, settings.BODY_LIMIT_BYTES, () =>
+    response.headersSent ? request.destroy() : refuse(413),
+  );
+  const answer = () =>
+    handle(request, response).catch((error: unknown) => {
+      if (response.writableEnded) return; // refused meanwhile
+      log().error({ err: error }, 'Next.js failed to answer');
+      response.destroy();
+    });
+  const span = trace.getActiveSpan();
+  void (span === undefined ? answer() : serverSpan().run(span, answer));
 });
 server.on('clientError', (error: NodeJS.ErrnoException, socket) =>
   answerParserError(error, socket as Socket),
@@ -77,6 +102,38 @@ async function shutDown(): Promise<void> {
   await stopTracing();
   log().info('stopped');
   process.exit(0);
+}
+
+/** A service that cannot reach its database does not start: a request would tell of it late. */
+async function reachDatabase(): Promise<void> {
+  const client = new pg.Client({
+    connectionString: settings.DATABASE_URL,
+    connectionTimeoutMillis: settings.DATABASE_CONNECT_TIMEOUT_MS,
+  });
+  try {
+    await client.connect();
+    await client.end();
+  } catch (error) {
+    log().fatal({ err: error }, 'the database cannot be reached');
+    process.exit(1);
+  }
+}
+
+/** With which status a request is refused that Next.js would fail at, or would first read as a whole. */
+function refusal({ method = '', url = '', headers }: IncomingMessage): number | undefined {
+  if (isOverloaded() && !url.startsWith('/health/')) return 503;
+  if (!METHODS.has(method)) return 405;
+  if (!isDecodable(url)) return 400;
+  return Number(headers['content-length'] ?? 0) > settings.BODY_LIMIT_BYTES ? 413 : undefined;
+}
+
+function isDecodable(url: string): boolean {
+  try {
+    decodeURIComponent(url.split('?', 1)[0] ?? '');
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Whether an address is a proxy's whose X-Forwarded-For is believed. */

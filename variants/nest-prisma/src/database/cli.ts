@@ -40,13 +40,13 @@ async function reset(): Promise<void> {
 }
 
 /**
- * Fails where prisma/schema.prisma and the migrations disagree, or migrations wait to be applied. A database that has none
+ * Fails where the schema in prisma/ and the migrations disagree, or migrations wait to be applied. A database that has none
  * yet, as the ephemeral one of `npm run db:check`, gets them all first.
  */
 async function check(): Promise<void> {
   await runMigrations();
   await prisma(['migrate', 'status']);
-  const paths = ['--from-migrations', 'prisma/migrations', '--to-schema', 'prisma/schema.prisma'];
+  const paths = ['--from-migrations', 'prisma/migrations', '--to-schema', 'prisma'];
   const { exitCode, output } = await runPrisma(
     ['migrate', 'diff', ...paths, '--script', '--exit-code'],
     ownerUrl,

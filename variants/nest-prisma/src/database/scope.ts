@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { ScopeStatement } from './scoped-query.js';
 
 /** On behalf of an organization, and of a person or a program in it. */
 export interface OrganizationScope {
@@ -71,33 +72,29 @@ export function assertScope(scope: Scope): void {
   }
 }
 
-/** A statement that puts a transaction under a scope. */
-export interface ScopeStatement {
-  /** The same for all scopes of a kind, as the text is. */
-  readonly name: string;
-  readonly text: string;
-  readonly values: string[];
-}
+/** How PostgreSQL plans a prepared statement: anew for its parameters, once for all of them, or as it sees fit. */
+export type Plans = 'force_custom_plan' | 'force_generic_plan' | 'auto';
 
 /**
  * The settings that the policies of row-level security read, by kind of scope. What a scope says is in parameters: the text
  * is the same for all, so that it is prepared once, and traces, which have the text, do not tell who somebody is.
  */
-const organization = statement('scope_of_organization', ['app.organization_id', 'app.user_id']);
+const organization = statement('scope_of_organization', [
+  'app.organization_id',
+  'app.user_id',
+  'plan_cache_mode',
+]);
 const identity = statement('scope_of_identity', ['app.firebase_uid', 'app.verified_email', 'app.user_id']);
-const redelivery = statement('scope_of_redelivery', ['app.redelivery']);
+const redelivery = statement('scope_of_redelivery', ['app.redelivery', 'plan_cache_mode']);
 
-/** What is the same for all scopes of a kind. */
-export const SCOPE_STATEMENTS: readonly Omit<ScopeStatement, 'values'>[] = [
-  organization,
-  identity,
-  redelivery,
-];
+/** What each connection prepares: the same for all scopes of a kind. */
+export const SCOPE_STATEMENTS = [organization, identity, redelivery];
 
-export function scopeStatement(scope: Scope): ScopeStatement {
-  if (isRedeliveryScope(scope)) return { ...redelivery, values: ['on'] };
+export function scopeStatement(scope: Scope, plans: Plans = 'auto'): ScopeStatement {
+  // It finds its rows by indexes of certain states only, which no plan that is the same for all parameters uses.
+  if (isRedeliveryScope(scope)) return { ...redelivery, values: ['on', 'force_custom_plan'] };
   if (isOrganizationScope(scope)) {
-    return { ...organization, values: [scope.organizationId, scope.userId ?? ''] };
+    return { ...organization, values: [scope.organizationId, scope.userId ?? '', plans] };
   }
   return { ...identity, values: [scope.firebaseUid, scope.verifiedEmail ?? '', scope.userId ?? ''] };
 }

@@ -37,10 +37,7 @@ function setScope(scope: Scope): SqlQuery {
   return { sql: text, args: values, argTypes: values.map(() => ({ scalarType: 'string', arity: 'scalar' })) };
 }
 
-/**
- * Names a statement after its text, so that each connection parses and plans it once. Planning a statement under row-level
- * security takes PostgreSQL longer than running it.
- */
+/** Names a statement after its text, so that each connection parses and plans it once: see `ScopedPool`. */
 function statementNames(): (query: SqlQuery) => string {
   const names = new Map<string, string>();
   return ({ sql }) => {

@@ -34,7 +34,7 @@ it.each<[string, Record<string, string>]>([
 });
 
 it.each<[string, Record<string, string>]>([
-  ['SERVICE_TOKEN_KEYS', { SERVICE_TOKEN_KEYS: 'short' }],
+  ['SERVICE_TOKEN_KEYS', { SERVICE_TOKEN_KEYS: 'short' }], // pragma: allowlist secret
   ['SERVICE_TOKEN_KEYS', { SERVICE_TOKEN_KEYS: `dev_${'0'.repeat(64)}` }],
   ['ENCRYPTION_KEYS', { ENCRYPTION_KEYS: `dev_${'0'.repeat(64)}` }],
   ['ENCRYPTION_KEYS', { ENCRYPTION_KEYS: 'zz' }],

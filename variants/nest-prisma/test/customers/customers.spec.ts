@@ -187,6 +187,14 @@ describe('a list', () => {
     expect(whole.length).toBe(names.length);
   });
 
+  it('goes on after a name that is as long as a name can be', async () => {
+    const reader = await newOwner(service);
+    for (const letter of 'あいう') await createCustomer(reader, { name: letter.repeat(200) });
+    const first = await reader.get(`${PATH}?sort=name&limit=2`);
+    const second = await reader.get(`${PATH}?sort=name&limit=2&cursor=${first.body.page.nextCursor}`);
+    expect([second.status, second.body.data?.length]).toEqual([200, 1]);
+  });
+
   it('goes on where it was, whatever is added before', async () => {
     const reader = await newOwner(service);
     for (const name of ['a', 'b', 'c']) await createCustomer(reader, { name });

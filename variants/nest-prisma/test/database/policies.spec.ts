@@ -6,6 +6,7 @@ import { IsolationError } from '../../src/database/isolation.js';
 import { createPool } from '../../src/database/pool.js';
 import { type OrganizationScope, scopes } from '../../src/database/scope.js';
 import type { ScopedPool } from '../../src/database/scoped-pool.js';
+import { Prisma } from '../../src/generated/prisma/client.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { createOrganization, openDatabase, type TestAccess } from '../support/organizations.js';
 
@@ -252,6 +253,25 @@ describe('the worker that looks for work without a job', () => {
 });
 
 describe('through Prisma', () => {
+  it.each([
+    { what: 'a row that is looked for', orderBy: [], plans: { once: 10, each_time: 0 } },
+    { what: 'a sorted page', orderBy: [{ name: 'asc' as const }], plans: { once: 0, each_time: 10 } },
+  ])('$what is planned as is best for it', async ({ orderBy, plans }) => {
+    const single = openDatabase(stored.url, { max: 1 });
+    const found = await single.database.run(ours, async () => {
+      for (let time = 1; time <= 10; time += 1) {
+        await single.database.client.customer.findFirst({ where: { id: ours.organizationId }, orderBy });
+      }
+      return single.database.sql<{ once: number; each_time: number }>(
+        (organizationId) => Prisma.sql`
+          SELECT generic_plans::int AS once, custom_plans::int AS each_time FROM pg_prepared_statements
+           WHERE statement LIKE 'SELECT "public"."customers"%' AND ${organizationId} <> ''`,
+      );
+    });
+    await single.close();
+    expect(found).toEqual([plans]);
+  });
+
   it('two organizations that look for a row by its key at the same moment both find theirs', async () => {
     // Prisma would gather the two into one query, which ran in the scope of the first.
     const ids = await Promise.all(

@@ -27,7 +27,7 @@ beforeEach(async () => {
   settings = {
     GOOGLE_BASE_URL: await google.start(),
     GOOGLE_CLIENT_ID: 'client',
-    GOOGLE_CLIENT_SECRET: 'secret',
+    GOOGLE_CLIENT_SECRET: 'secret', // pragma: allowlist secret
     GOOGLE_REDIRECT_URI: 'https://app.example.com/google/callback',
   };
   [service, other] = [await startService(stored, settings), await startService(stored, settings)];

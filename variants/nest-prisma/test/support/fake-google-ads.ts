@@ -1,5 +1,8 @@
 import type { ApiRequest, Reply } from './fake-google.js';
 
+/** The only one that it takes. */
+const DEVELOPER_TOKEN = 'canary-developer-token'; // pragma: allowlist secret
+
 interface ConversionAction {
   readonly resourceName: string;
   readonly id: string;
@@ -27,7 +30,7 @@ export class FakeAds {
   respond(request: ApiRequest): Reply {
     const { path, headers, body } = request;
     if (path === '/v1/events:ingest') return this.ingest(body);
-    if (headers['developer-token'] !== 'canary-developer-token') {
+    if (headers['developer-token'] !== DEVELOPER_TOKEN) {
       return refuse(401, 'authenticationError', 'DEVELOPER_TOKEN_MISSING');
     }
     if (path.endsWith('/customers:listAccessibleCustomers')) {

@@ -173,7 +173,7 @@ export class FakeGoogle {
   }
 
   private grant(email: string, refreshToken?: string): Reply {
-    const accessToken = `canary-access-${randomUUID()}`;
+    const accessToken = `canary-access-${randomUUID()}`; // pragma: allowlist secret
     this.accounts.set(accessToken, email);
     if (refreshToken !== undefined) this.accounts.set(refreshToken, email);
     return {
@@ -183,7 +183,7 @@ export class FakeGoogle {
         ...(refreshToken !== undefined && { refresh_token: refreshToken }),
         expires_in: this.lifetimeS,
         scope: 'openid email https://www.googleapis.com/auth/tagmanager.publish',
-        token_type: 'Bearer',
+        token_type: 'Bearer', // pragma: allowlist secret
       },
     };
   }

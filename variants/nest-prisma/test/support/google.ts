@@ -9,9 +9,9 @@ export async function startGoogle(): Promise<{ google: FakeGoogle; settings: Rec
   const settings = {
     GOOGLE_BASE_URL: await google.start(),
     GOOGLE_CLIENT_ID: 'client',
-    GOOGLE_CLIENT_SECRET: 'canary-client-secret',
+    GOOGLE_CLIENT_SECRET: 'canary-client-secret', // pragma: allowlist secret
     GOOGLE_REDIRECT_URI: 'https://app.example.com/google/callback',
-    GOOGLE_ADS_DEVELOPER_TOKEN: 'canary-developer-token',
+    GOOGLE_ADS_DEVELOPER_TOKEN: 'canary-developer-token', // pragma: allowlist secret
     // What a test does not ask for does not wait.
     GOOGLE_TAG_MANAGER_QUOTA: '10000/1',
     GOOGLE_ADS_QUOTA: '10000/1',

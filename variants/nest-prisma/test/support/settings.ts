@@ -6,7 +6,7 @@ export const SETTINGS: Record<string, string> = {
   FIREBASE_PROJECT_ID: 'demo-local',
   FIREBASE_AUTH_EMULATOR_HOST: process.env.FIREBASE_AUTH_EMULATOR_HOST ?? '',
   SERVICE_TOKEN_KEYS: `dev_${'0123456789abcdef'.repeat(4)}`,
-  SERVICE_TOKEN_AUDIENCE: 'tests',
+  SERVICE_TOKEN_AUDIENCE: 'tests', // pragma: allowlist secret
   REDIS_URL: process.env.REDIS_URL ?? '',
   // Test files share a Valkey, and each has its own keys.
   REDIS_PREFIX: `test-${randomUUID()}`,

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { PurchaseQueue } from '../../src/tickets/purchase-queue.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { aPurchase, createEvent } from '../support/events.js';
 import { type Answer, startService, type TestService } from '../support/service.js';
@@ -33,6 +33,13 @@ function buy(
   from = service,
 ): Promise<Answer> {
   return from.post(`/events/${eventId}/tickets/purchase`, aPurchase(quantity), headers);
+}
+
+/** Counts the orders that reach a queue from now on. @returns resolves when it has been so many */
+function countArrivals(): (count: number) => Promise<void> {
+  const submit = vi.spyOn(PurchaseQueue.prototype, 'submit');
+  onTestFinished(() => submit.mockRestore());
+  return (count) => expect.poll(() => submit.mock.calls.length, { timeout: 10_000, interval: 5 }).toBe(count);
 }
 
 async function rows(sql: string, ...values: unknown[]): Promise<Record<string, unknown>[]> {
@@ -307,12 +314,13 @@ describe('contention with other writers', () => {
     const blocker = await database.owner.connect();
     await blocker.query('BEGIN');
     await blocker.query('SELECT 1 FROM events WHERE id = $1 FOR UPDATE', [eventId]);
+    const arrivals = countArrivals();
     // The first one waits for the row, and the others for the first one: they will be one group.
     const first = buy(eventId);
-    await sleep(50);
+    await arrivals(1);
     const path = `/events/${eventId}/tickets/purchase`;
     const group = ['Ada', 'Mallory', 'Grace'].map((name) => service.post(path, order(name)));
-    await sleep(50);
+    await arrivals(4);
     await blocker.query('ROLLBACK');
     blocker.release();
     expect((await first).status).toBe(201);
@@ -333,8 +341,9 @@ describe('bounds', () => {
     const blocker = await database.owner.connect();
     await blocker.query('BEGIN');
     await blocker.query('SELECT 1 FROM events WHERE id = $1 FOR UPDATE', [eventId]);
+    const arrivals = countArrivals();
     const answers = Promise.all([1, 2, 3, 4].map(() => buy(eventId, 1, {}, small)));
-    await sleep(100);
+    await arrivals(4);
     await blocker.query('ROLLBACK');
     blocker.release();
     const refused = (await answers).filter(({ status }) => status !== 201);
@@ -351,10 +360,10 @@ describe('bounds', () => {
     const blocker = await database.owner.connect();
     await blocker.query('BEGIN');
     await blocker.query('SELECT 1 FROM events WHERE id = $1 FOR UPDATE', [eventId]);
+    const arrivals = countArrivals();
     const answers = Promise.all([buy(eventId, 1, {}, small), buy(eventId, 1, {}, small)]);
-    await sleep(100);
+    await arrivals(2);
     const stopped = small.stop();
-    await sleep(100);
     await blocker.query('ROLLBACK');
     blocker.release();
     expect((await answers).map(({ status }) => status)).toEqual([201, 201]);

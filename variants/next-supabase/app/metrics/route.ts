@@ -1,10 +1,6 @@
 import { renderMetrics } from '@/lib/telemetry/metrics';
-import { observe } from '@/lib/telemetry/observe';
 
 export const dynamic = 'force-dynamic';
-
-// Here and not in instrumentation.ts, which Next.js bundles apart from the handlers and what they measure with.
-observe();
 
 /** For Prometheus; not part of the public API. */
 export async function GET(): Promise<Response> {

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { config } from '@/lib/config/config';
 import { DomainError } from '@/lib/errors/domain-error';
 import { assertJsonDepth } from '@/lib/http/json-depth';
 
@@ -9,9 +8,9 @@ const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 export const rawBody = z.instanceof(Uint8Array);
 
 /**
- * Reads a JSON body of at most BODY_LIMIT_BYTES.
+ * Reads a JSON body. The server sees to BODY_LIMIT_BYTES.
  *
- * @throws DomainError UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE, MALFORMED_JSON
+ * @throws DomainError UNSUPPORTED_MEDIA_TYPE, MALFORMED_JSON
  * @throws ValidationError where it nests too deep
  */
 export async function readJson(request: Request): Promise<unknown> {
@@ -29,22 +28,6 @@ export async function readJson(request: Request): Promise<unknown> {
   return body;
 }
 
-/**
- * Reads a body of at most BODY_LIMIT_BYTES as it was sent. It stops reading where the limit is passed: what a client says
- * of the length is not believed.
- *
- * @throws DomainError PAYLOAD_TOO_LARGE
- */
-export async function readBytes(request: Request): Promise<Uint8Array> {
-  const limit = config().BODY_LIMIT_BYTES;
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of request.body ?? []) {
-    size += chunk.byteLength;
-    if (size > limit) {
-      throw new DomainError(`The body is larger than ${limit} bytes.`, 'PAYLOAD_TOO_LARGE');
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
-}
+/** Reads a body as it was sent. */
+export const readBytes = async (request: Request): Promise<Uint8Array> =>
+  new Uint8Array(await request.arrayBuffer());

@@ -5,12 +5,10 @@ import { authenticate } from '@/lib/auth';
 import type { Identity, Scope } from '@/lib/auth/identity';
 import { config } from '@/lib/config/config';
 import { DomainError } from '@/lib/errors/domain-error';
-import { log } from '@/lib/log';
 import { requestContext } from '@/lib/logging/logger';
 import { type RateLimitResult, rateLimit, rateLimitHeaders } from '@/lib/rate-limit';
 import { recordSecurityEvent } from '@/lib/security/security-events';
-import { requestDuration } from '@/lib/telemetry/metrics';
-import { noteRequest } from '@/lib/telemetry/recent';
+import { recordRequest } from '@/lib/telemetry/requests';
 import type { Answer } from './answer';
 import { rawBody, readBytes, readJson } from './body';
 import type { Description, Operation } from './operation';
@@ -37,6 +35,8 @@ interface Way<Who, Params, Query, Body> {
   readonly body?: Body;
   /** Counted apart, with RATE_LIMIT_CREDENTIALS_MAX, besides the limit that all requests share. */
   readonly limit?: 'credentials';
+  /** Waits for others, who have time-outs of their own: REQUEST_TIMEOUT_MS is not for it. */
+  readonly asksOthers?: true;
 }
 
 type Options<Who, Params, Query, Body> = Way<Who, Params, Query, Body> &
@@ -98,46 +98,52 @@ export function handler<
       const started = performance.now();
       let limit: RateLimitResult | undefined;
       let response: Response;
-      try {
-        limit = await allowed(request, options.limit);
+      const answer = async () => {
         const caller = (await admitted(request, options.access)) as Caller<Who>;
-        const input = {
+        return logic({
           request,
           caller,
           params: validate(options.params ?? none, (await context.params) ?? {}) as z.output<Params>,
           query: validate(options.query ?? none, toObject(request.nextUrl.searchParams)) as z.output<Query>,
           body: (await readBody(request, options.body)) as z.output<Body>,
-        };
-        response = toResponse(await logic(input));
+        });
+      };
+      try {
+        limit = await allowed(request, options.limit);
+        response = toResponse(await (options.asksOthers ? answer() : inTime(answer())));
       } catch (error) {
         response = problemResponse(error, request.nextUrl.pathname, requestId, headersOf(error));
       }
       const route = isRoute ? routeOf(request.nextUrl.pathname, (await context.params) ?? {}) : undefined;
-      const ms = performance.now() - started;
-      noteRequest(ms, response.status);
-      requestDuration.record(ms / 1_000, {
-        'http.request.method': request.method,
-        'http.response.status_code': response.status,
-        ...(route !== undefined && { 'http.route': route }),
-      });
       if (!response.headers.has('cache-control')) response.headers.set('cache-control', 'no-store');
       for (const [name, value] of Object.entries(limit ? rateLimitHeaders(limit) : {})) {
         response.headers.set(name, value);
       }
-      log().info(
-        {
-          method: request.method,
-          path: request.nextUrl.pathname,
-          route,
-          status: response.status,
-          durationMs: Math.round(ms * 10) / 10,
-        },
-        'request',
-      );
+      recordRequest({
+        method: request.method,
+        path: request.nextUrl.pathname,
+        route,
+        status: response.status,
+        started,
+      });
       return response;
     });
   };
   return Object.assign(handle, { operation: options });
+}
+
+/**
+ * Gives up waiting: what has begun goes on, and is bounded by the timeouts of the database. A stream may take as long as it
+ * likes, once it has begun.
+ */
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new DomainError('The request took too long. Its outcome is unknown.', 'HANDLER_TIMEOUT'));
+    }, config().REQUEST_TIMEOUT_MS);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
 async function readBody(request: Request, schema: z.ZodType | undefined): Promise<unknown> {

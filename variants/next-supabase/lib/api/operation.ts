@@ -38,8 +38,9 @@ export interface Operation extends Partial<Description> {
 
 export const IF_MATCH: HeaderParameter = {
   name: 'If-Match',
-  required: true,
-  description: 'The ETag that was last read, e.g. "3".',
+  // It is, and what is missing without it is told by a status of its own (RFC 6585, 3).
+  required: false,
+  description: 'The ETag that was last read, e.g. "3". Without it: 428.',
   problems: ['BAD_REQUEST', 'PRECONDITION_REQUIRED', 'VERSION_CONFLICT'],
   schema: z.string().regex(/^"\d{1,9}"$/),
 };

@@ -4,9 +4,10 @@ import { openApiDocument, type Route } from './document';
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 
-// Read by Vite, for `npm run openapi`: Next.js bundles each route apart, so that none knows the others.
+// Read by Vite, for `npm run openapi`: Next.js bundles each route apart, so that none knows the others. The one that
+// serves the document needs what is only about to be written.
 const modules = import.meta.glob<Partial<Record<(typeof METHODS)[number], RouteHandler>>>(
-  '/app/**/route.ts',
+  ['/app/**/route.ts', '!/app/openapi.json/route.ts'],
   { eager: true },
 );
 

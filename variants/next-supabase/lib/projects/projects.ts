@@ -1,4 +1,5 @@
 import { cached } from '@/lib/cache/cache';
+import { pool } from '@/lib/database/pool';
 import { asUser, type Transaction } from '@/lib/database/transaction';
 import { DomainError } from '@/lib/errors/domain-error';
 import { announce, projectTag } from '@/lib/events/project-events';
@@ -44,7 +45,18 @@ export async function createProject(tx: Transaction, userId: string, input: Proj
 
 /** @throws DomainError PROJECT_NOT_FOUND, also where the user may not see it */
 export async function getProject(userId: string, id: string): Promise<Project> {
-  return cached(`project:${userId}:${id}`, [projectTag(id)], () => asUser(userId, (tx) => find(tx, id)));
+  return cached(`project:${userId}:${id}`, [projectTag(id)], () => readProject(userId, id));
+}
+
+/** As a user, in one round trip. */
+async function readProject(userId: string, id: string): Promise<Project> {
+  const { rows } = await pool().query<Row>({
+    name: 'read-project',
+    text: 'SELECT * FROM private.read_project($1, $2)',
+    values: [userId, id],
+  });
+  if (rows[0] === undefined) throw notFound();
+  return present(rows[0]);
 }
 
 /**

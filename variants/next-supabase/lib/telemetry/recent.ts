@@ -1,4 +1,4 @@
-import { processWide } from '@/lib/process-wide';
+import { processWide } from '../process-wide.ts';
 
 /** Seconds that rates look back. */
 const WINDOW_S = 60;

@@ -119,3 +119,16 @@ CREATE POLICY "Administrators remove members, and members leave" ON public.proje
     role < 'owner'
     AND (user_id = (SELECT auth.uid()) OR project_id IN (SELECT private.project_ids('admin')))
   );
+
+-- A project as a user reads it, with the role and the claims of lib/database/transaction.ts, in one round trip instead of
+-- the three of a transaction. Both end with the statement: call it outside a transaction.
+CREATE FUNCTION private.read_project(who uuid, project uuid)
+RETURNS SETOF public.projects
+LANGUAGE plpgsql SET search_path = '' SET role = 'authenticated'
+AS $$
+BEGIN
+  PERFORM set_config('request.jwt.claims', json_build_object('sub', who, 'role', 'authenticated')::text, true);
+  RETURN QUERY SELECT p.* FROM public.projects AS p WHERE p.id = project;
+END $$;
+REVOKE EXECUTE ON FUNCTION private.read_project FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION private.read_project TO api;

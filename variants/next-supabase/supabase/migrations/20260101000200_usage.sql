@@ -12,6 +12,8 @@ CREATE TABLE public.usage_metrics (
 );
 CREATE INDEX idx_usage_metrics_user_date ON public.usage_metrics (user_id, created_at DESC);
 CREATE INDEX idx_usage_metrics_project_date ON public.usage_metrics (project_id, created_at DESC);
+-- For what is too old: a few pages are enough.
+CREATE INDEX idx_usage_metrics_created ON public.usage_metrics USING brin (created_at);
 
 ALTER TABLE public.usage_metrics ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.usage_metrics FORCE ROW LEVEL SECURITY;
@@ -53,22 +55,20 @@ CREATE POLICY "Users see their daily usage" ON public.usage_daily
   FOR SELECT TO authenticated
   USING (user_id = (SELECT auth.uid()));
 
--- Once per statement, not per row. Days are UTC. Sorted, so that two that write the same days do not deadlock.
+-- At the end of the transaction: all that a user does on a day adds to one row, whose lock nobody may hold while waiting for
+-- something else. Days are UTC.
 CREATE FUNCTION private.add_up_usage() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 BEGIN
   INSERT INTO public.usage_daily AS d (user_id, day, event_type, events)
-  SELECT n.user_id, (n.created_at AT TIME ZONE 'UTC')::date AS day, n.event_type, count(*)
-  FROM added AS n
-  GROUP BY 1, 2, 3
-  ORDER BY 1, 2, 3
+  VALUES (NEW.user_id, (NEW.created_at AT TIME ZONE 'UTC')::date, NEW.event_type, 1)
   ON CONFLICT (user_id, day, event_type) DO UPDATE SET events = d.events + excluded.events;
   RETURN NULL;
 END $$;
 REVOKE EXECUTE ON FUNCTION private.add_up_usage FROM PUBLIC;
-CREATE TRIGGER add_up_usage AFTER INSERT ON public.usage_metrics
-  REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION private.add_up_usage();
+CREATE CONSTRAINT TRIGGER add_up_usage AFTER INSERT ON public.usage_metrics
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION private.add_up_usage();
 
 -- Changes of projects are usage, in the transaction of the change, whoever makes it and however.
 CREATE FUNCTION private.record_project_usage() RETURNS trigger

@@ -12,6 +12,8 @@ CREATE TABLE public.security_events (
   created_at timestamptz(3) NOT NULL DEFAULT now()
 );
 CREATE INDEX idx_security_events_user_created ON public.security_events (user_id, created_at DESC);
+-- For what is too old: a few pages are enough.
+CREATE INDEX idx_security_events_created ON public.security_events USING brin (created_at);
 
 ALTER TABLE public.security_events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.security_events FORCE ROW LEVEL SECURITY;
@@ -51,11 +53,42 @@ CREATE POLICY "Users store answers to themselves" ON private.idempotency_keys
   FOR INSERT TO authenticated
   WITH CHECK (user_id = (SELECT auth.uid()));
 
--- Keys are good for a day; pg_cron or an edge function calls this.
-CREATE FUNCTION private.expire_idempotency_keys() RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = ''
+-- For how long rows are kept that nobody asks for any more. To keep some for longer, a migration changes its line.
+CREATE TABLE private.retention (
+  relation regclass PRIMARY KEY,
+  age_column name NOT NULL DEFAULT 'created_at',
+  keep interval NOT NULL
+);
+ALTER TABLE private.retention ENABLE ROW LEVEL SECURITY;
+ALTER TABLE private.retention FORCE ROW LEVEL SECURITY;
+CREATE POLICY "Only the function below reads how long rows are kept" ON private.retention
+  FOR SELECT TO authenticated
+  USING (false);
+-- What usage adds up to (usage_daily) stays.
+INSERT INTO private.retention (relation, keep) VALUES
+  ('private.idempotency_keys', '1 day'),
+  ('public.security_events', '90 days'),
+  ('public.usage_metrics', '400 days');
+
+-- Lets go of what is older, of each table at most `batch` rows, and returns how many it were. The service asks every hour,
+-- again until there are none.
+CREATE FUNCTION private.expire(batch integer) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
-  DELETE FROM private.idempotency_keys WHERE created_at < now() - interval '1 day'
-$$;
-REVOKE EXECUTE ON FUNCTION private.expire_idempotency_keys FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION private.expire_idempotency_keys TO api, service_role;
+DECLARE
+  kept private.retention;
+  deleted bigint;
+  total bigint := 0;
+BEGIN
+  FOR kept IN SELECT * FROM private.retention LOOP
+    EXECUTE format(
+      'DELETE FROM %1$s WHERE ctid = ANY (ARRAY(SELECT ctid FROM %1$s WHERE %2$I < now() - $1 LIMIT $2))',
+      kept.relation, kept.age_column
+    ) USING kept.keep, batch;
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    total := total + deleted;
+  END LOOP;
+  RETURN total;
+END $$;
+REVOKE EXECUTE ON FUNCTION private.expire FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION private.expire TO api;

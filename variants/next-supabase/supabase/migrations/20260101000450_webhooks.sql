@@ -36,6 +36,7 @@ CREATE TABLE public.webhook_deliveries (
 );
 CREATE INDEX idx_webhook_deliveries_endpoint ON public.webhook_deliveries (endpoint_id, created_at DESC, id DESC);
 CREATE INDEX idx_webhook_deliveries_due ON public.webhook_deliveries (next_attempt_at) WHERE state = 'pending';
+INSERT INTO private.retention (relation, keep) VALUES ('public.webhook_deliveries', '30 days');
 
 -- --- webhook_endpoints: administrators of the project
 ALTER TABLE public.webhook_endpoints ENABLE ROW LEVEL SECURITY;

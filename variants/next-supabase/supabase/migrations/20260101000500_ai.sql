@@ -2,13 +2,6 @@
 SET lock_timeout = '5s';
 SET statement_timeout = '60s';
 
--- API keys may be good for asking models.
-ALTER TABLE public.api_keys DROP CONSTRAINT api_keys_scopes_check;
-ALTER TABLE public.api_keys ADD CONSTRAINT api_keys_scopes_check CHECK (
-  cardinality(scopes) > 0 AND scopes <@ ARRAY['projects:read', 'projects:write', 'analytics:read', 'ai:complete']
-) NOT VALID;
-ALTER TABLE public.api_keys VALIDATE CONSTRAINT api_keys_scopes_check;
-
 CREATE TABLE public.ai_usage (
   user_id uuid NOT NULL REFERENCES auth.users (id) ON DELETE CASCADE,
   -- Its first day (UTC).

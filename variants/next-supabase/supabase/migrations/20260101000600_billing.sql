@@ -78,3 +78,5 @@ CREATE POLICY "The service looks events up" ON private.stripe_events
 CREATE POLICY "The service records events" ON private.stripe_events
   FOR INSERT TO api
   WITH CHECK (true);
+-- Stripe sends an event again for three days.
+INSERT INTO private.retention (relation, age_column, keep) VALUES ('private.stripe_events', 'received_at', '30 days');

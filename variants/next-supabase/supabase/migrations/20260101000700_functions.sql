@@ -19,14 +19,12 @@ CREATE POLICY "Users see their monthly usage" ON public.usage_monthly
   FOR SELECT TO authenticated
   USING (user_id = (SELECT auth.uid()));
 
--- Adds up the months, which may be done again at any time, and lets go of single events that are older than `keep`: what
--- they add up to stays.
-CREATE FUNCTION public.roll_up_usage(keep interval DEFAULT '400 days') RETURNS jsonb
+-- Adds up the months, which may be done again at any time.
+CREATE FUNCTION public.roll_up_usage() RETURNS jsonb
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 DECLARE
   months bigint;
-  expired bigint;
 BEGIN
   INSERT INTO public.usage_monthly AS m (user_id, month, event_type, events)
   SELECT d.user_id, date_trunc('month', d.day::timestamp)::date, d.event_type, sum(d.events)
@@ -35,10 +33,7 @@ BEGIN
   ON CONFLICT (user_id, month, event_type) DO UPDATE SET events = excluded.events
   WHERE m.events <> excluded.events;
   GET DIAGNOSTICS months = ROW_COUNT;
-  DELETE FROM public.usage_metrics AS u WHERE u.created_at < now() - keep;
-  GET DIAGNOSTICS expired = ROW_COUNT;
-  PERFORM private.expire_idempotency_keys();
-  RETURN jsonb_build_object('months', months, 'expired', expired);
+  RETURN jsonb_build_object('months', months);
 END $$;
 REVOKE EXECUTE ON FUNCTION public.roll_up_usage FROM PUBLIC, anon, authenticated;
 GRANT EXECUTE ON FUNCTION public.roll_up_usage TO service_role;
@@ -51,6 +46,7 @@ CREATE TABLE private.relayed_messages (
 ALTER TABLE private.relayed_messages ENABLE ROW LEVEL SECURITY;
 ALTER TABLE private.relayed_messages FORCE ROW LEVEL SECURITY;
 GRANT ALL ON private.relayed_messages TO service_role;
+INSERT INTO private.retention (relation, age_column, keep) VALUES ('private.relayed_messages', 'received_at', '30 days');
 CREATE POLICY "Nobody but the secret key sees what was relayed" ON private.relayed_messages
   FOR SELECT TO authenticated
   USING (false);

@@ -65,6 +65,16 @@ describe('errors', () => {
     await response.body?.cancel();
   });
 
+  it('refuse a body over the limit that never ends', async () => {
+    const head = `POST /api/v1/projects HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${user.token}\r\n`;
+    const size = 1_048_577;
+    const answer = await raw(
+      `${head}content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n${size.toString(16)}\r\n${' '.repeat(size)}`,
+    );
+    expect(answer).toContain('HTTP/1.1 413 ');
+    expect(answer).toContain('PAYLOAD_TOO_LARGE');
+  });
+
   it('are the same where there is no route, and no such method', async () => {
     for (const [method, path, status, code] of [
       ['GET', '/nothing/here', 404, 'NOT_FOUND'],

@@ -312,6 +312,22 @@ describe('the service', () => {
       client.release();
     }
   });
+
+  it('reads a project as the user it is told of, and is nobody afterwards', async () => {
+    const client = await service.connect();
+    try {
+      const read = (userId: string) =>
+        client.query('SELECT id FROM private.read_project($1, $2)', [userId, project]);
+      expect((await read(users.viewer)).rows).toEqual([{ id: project }]);
+      expect((await read(users.stranger)).rows).toEqual([]);
+      const { rows } = await client.query(
+        `SELECT current_user = session_user AS itself, current_setting('request.jwt.claims', true) AS claims`,
+      );
+      expect(rows).toEqual([{ itself: true, claims: '' }]);
+    } finally {
+      client.release();
+    }
+  });
 });
 
 describe('the database', () => {

@@ -44,18 +44,6 @@ describe('usage-rollup', () => {
     expect(rows.map(({ events }) => events)).toEqual([19, 11]);
   });
 
-  it('lets go of old events, and keeps what they add up to', async () => {
-    await owner.query(
-      `INSERT INTO usage_metrics (user_id, event_type, created_at) VALUES ($1, 'rollup.old', now() - interval '500 days')`,
-      [user.id],
-    );
-    expect((await rollUp()).body.data.expired).toBeGreaterThanOrEqual(1);
-    const count = async (table: string) =>
-      (await owner.query(`SELECT FROM ${table} WHERE user_id = $1 AND event_type = 'rollup.old'`, [user.id]))
-        .rowCount;
-    expect([await count('usage_metrics'), await count('usage_monthly')]).toEqual([0, 1]);
-  });
-
   it('is for the secret key alone', async () => {
     const { SUPABASE_PUBLISHABLE_KEY = '' } = process.env;
     expect((await send('usage-rollup', { apikey: SUPABASE_PUBLISHABLE_KEY })).status).toBe(401);

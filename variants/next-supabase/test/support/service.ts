@@ -38,7 +38,6 @@ export async function startService(env: Record<string, string> = {}): Promise<Se
   const url = await new Promise<string>((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`the service has ended with code ${code}`)));
     createInterface({ input: child.stdout }).on('line', (line) => {
-      if (!line.startsWith('{')) return; // Next.js says what it does, too
       const entry = JSON.parse(line);
       log.push(entry);
       if (entry.msg === 'listening') resolve(`http://127.0.0.1:${entry.address.port}`);

@@ -18,10 +18,10 @@ export class PageQuery {
   @Max(100)
   readonly limit: number = 20;
 
-  @ApiPropertyOptional({ description: 'nextCursor of the page before', maxLength: 200 })
+  @ApiPropertyOptional({ description: 'nextCursor of the page before', maxLength: [% if variant == 'nest-prisma' %]1_000[% else %]200[% endif %] })
   @IsOptional()
   @IsString()
-  @MaxLength(200)
+  @MaxLength([% if variant == 'nest-prisma' %]1_000[% else %]200[% endif %])
   readonly cursor?: string;
 }
 

@@ -1,6 +1,6 @@
 import { Inject, Injectable, Logger, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import type { Redis } from 'ioredis';
-import { filter, type Observable, Subject, takeUntil } from 'rxjs';
+import { filter, type Observable, ReplaySubject, Subject, takeUntil } from 'rxjs';
 import type { Config } from '../../config/config.js';
 import { CONFIG } from '../config/config.module.js';
 import { REDIS } from '../redis/redis.module.js';
@@ -13,7 +13,8 @@ import { REDIS } from '../redis/redis.module.js';
 export class ChangeFeed implements OnModuleInit, OnModuleDestroy {
   private readonly logger = new Logger(ChangeFeed.name);
   private readonly changes = new Subject<string>();
-  private readonly end = new Subject<void>();
+  /** Replayed: a stream that begins while the process stops ends at once. */
+  private readonly end = new ReplaySubject<void>(1);
   private readonly channel: string;
   private readonly subscriber: Redis;
 

@@ -340,8 +340,12 @@ describe('a provider that fails', () => {
     ['falls silent', { stallAfter: 2 }, 'PROVIDER_TIMEOUT'],
   ])('in the middle (%s) is an error in the stream, and what was received is kept', async (_, how, code) => {
     const chat = await startChat(service, upstream, ada);
-    upstream.usual = { chunks: ['one ', 'two ', 'three ', 'four'], delayMs: 20, ...how };
-    const all = await (await openAnswer(chat.id)).rest();
+    const { promise: sign, resolve: breakOff } = Promise.withResolvers<void>();
+    upstream.usual = { chunks: ['one ', 'two ', 'three ', 'four'], delayMs: 20, sign, ...how };
+    const answer = await openAnswer(chat.id);
+    const received = await answer.until(({ data }) => data.delta === 'two ');
+    breakOff();
+    const all = [...received, ...(await answer.rest())];
     const error = all.find(({ data }) => data.type === 'error')?.data;
     expect(error.errorText).toStartWith(`${code}: `);
     expect(all.at(-1)?.data).toBe('[DONE]');

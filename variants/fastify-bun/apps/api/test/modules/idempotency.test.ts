@@ -110,6 +110,18 @@ describe('a provider key that is stored twice with one key', () => {
   });
 });
 
+describe('a provider key that is stored at the same moment by requests with one key', () => {
+  it('is there once, and all are answered alike, although its label may be there once only', async () => {
+    const headers = keyed();
+    const given = keyFor(ANY_PROVIDER, upstream);
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, n) => (n % 2 ? other : service).post('/providers', given, headers)),
+    );
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 201));
+    expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1);
+  });
+});
+
 describe('a message that is sent twice with one key', () => {
   it('is answered once, and the second request gets the same answer, also where the first was a stream', async () => {
     const { id } = await startChat(service, upstream, ada);

@@ -9,8 +9,9 @@ export interface Behaviour {
   readonly delayMs?: number;
   /** Says nothing more after so many parts, and leaves the connection open. */
   readonly stallAfter?: number;
-  /** Cuts the connection after so many parts. */
+  /** Cuts the connection after so many parts: at once, or on a sign, since what is on its way is lost as well. */
   readonly breakAfter?: number;
+  readonly sign?: Promise<void>;
   /** Asks for a tool first; the next request then brings its result. */
   readonly toolCall?: { readonly name: string; readonly input: object };
 }
@@ -228,7 +229,7 @@ function candidate(text: string, finishReason?: string) {
 /** Sends events as the behaviour says, and notices a client that leaves. */
 function stream(
   { before, parts, after }: Events,
-  { delayMs = 0, stallAfter, breakAfter }: Behaviour,
+  { delayMs = 0, stallAfter, breakAfter, sign }: Behaviour,
   signal: AbortSignal,
   aborted: { count: number },
 ): ReadableStream<Uint8Array> {
@@ -246,6 +247,7 @@ function stream(
       for (const [index, part] of parts.entries()) {
         if (index === stallAfter) return;
         if (index === breakAfter) {
+          await sign;
           isOver = true;
           controller.error(new Error('broken off on demand'));
           return;

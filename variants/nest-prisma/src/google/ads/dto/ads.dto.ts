@@ -19,7 +19,7 @@ import { GOOGLE_ID_PATTERN } from '../../calls/google-id.pipe.js';
 import { CLICK_ID_KINDS, type ClickIdKind } from '../conversions.js';
 
 /** What Google's ids of clicks and the ids of most shops consist of. */
-const TOKEN = '^[\\w.:~+/=-]{1,200}$';
+const TOKEN = '^[\\w.:~+/=-]{1,200}$'; // pragma: allowlist secret
 
 export class CustomerResponse {
   @ApiProperty({ example: '1234567890' })

@@ -172,7 +172,7 @@ class Attempt {
   readonly #span: Span;
   #silence: NodeJS.Timeout | undefined;
   /** Whether there is no more to be read. */
-  #isBroken = false;
+  #isOver = false;
   /** Whether the timer is for the time between two chunks. */
   #isPaced = false;
   readonly #began = performance.now();
@@ -284,6 +284,7 @@ class Attempt {
   }
 
   async #readPart(): Promise<TextStreamPart<ToolSet> | undefined> {
+    if (this.#isOver) return undefined;
     const { PROVIDER_FIRST_CHUNK_TIMEOUT_MS: first, PROVIDER_CHUNK_TIMEOUT_MS: further } =
       this.request.settings;
     // One timer for all chunks: there may be thousands of them a second.
@@ -295,19 +296,19 @@ class Attempt {
     this.#silence ??= setTimeout(() => this.#abort.abort(SILENCE), this.#hasBegun ? further : first);
     this.#silence.refresh();
     try {
-      if (this.#isBroken) {
-        clearTimeout(this.#silence);
-        return undefined;
-      }
       this.#parts ??= (await this.#ask()).getReader();
       const { value } = await this.#parts.read();
-      if (value === undefined) clearTimeout(this.#silence);
+      if (value === undefined) this.#end();
       return value;
     } catch (error) {
-      // The last part, so that what came before is not lost.
-      this.#isBroken = true;
-      return { type: 'error', error };
+      this.#end();
+      return { type: 'error', error }; // as the last part, so that what came before is not lost
     }
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    clearTimeout(this.#silence);
   }
 
   #chunkOf(part: TextStreamPart<ToolSet>): UIMessageChunk | undefined {

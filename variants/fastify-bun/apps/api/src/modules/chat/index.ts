@@ -6,11 +6,11 @@ import { chatRoutes } from './routes.js';
 import { createChatService } from './service.js';
 import { createStreamStore } from './stream-store.js';
 import { createTools } from './tools.js';
-import type { AnswerAccess } from './types.js';
+import type { ChatAccess } from './types.js';
 
 declare module 'fastify' {
   interface FastifyInstance {
-    readonly answers: AnswerAccess;
+    readonly chatAccess: ChatAccess;
   }
 }
 
@@ -35,7 +35,7 @@ export const chatModule = fp<{ readonly settings: Settings }>(
       settings,
       log: app.log,
     });
-    app.decorate('answers', service.access);
+    app.decorate('chatAccess', service.access);
     // The server waits for its requests, and those for their answers.
     let shutdown: NodeJS.Timeout | undefined;
     app.addHook('preClose', async () => {

@@ -21,7 +21,7 @@ import { fitHistory } from './history.js';
 import { answers } from './metrics.js';
 import type { ChatRepository, SentIds } from './repository.js';
 import type { StreamStore } from './stream-store.js';
-import type { AnswerAccess, AnswerResult, ChatRow, MessageRow } from './types.js';
+import type { AnswerResult, ChatAccess, ChatRow, MessageRow } from './types.js';
 
 /** More messages than this are never read for one answer, however many tokens a chat allows. */
 const HISTORY_MESSAGES = 500;
@@ -267,7 +267,7 @@ export function createChatService({
       async stopAll(ids) {
         for (const id of ids) await generations.stop(id);
       },
-    } satisfies AnswerAccess,
+    } satisfies ChatAccess,
   };
 
   /** An answer was paid for: the database may be away for a moment. */

@@ -6,7 +6,7 @@ export type MessageRow = typeof messages.$inferSelect;
 export type NewMessageRow = typeof messages.$inferInsert;
 
 /** What other modules may ask of this one. */
-export interface AnswerAccess {
+export interface ChatAccess {
   /** The ids of the answers that are being made for a user, in any process. */
   findRunning(userId: string): Promise<string[]>;
 

@@ -8,7 +8,7 @@ export const usersModule = fp(
   async (app) => {
     const service = createUsersService({
       repository: createUsersRepository(app.db),
-      answers: app.answers,
+      chats: app.chatAccess,
       log: app.log,
     });
     await app.register(usersRoutes, { prefix: '/users', service });

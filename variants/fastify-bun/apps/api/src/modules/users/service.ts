@@ -1,6 +1,6 @@
 import type { UserExport } from '@app/shared';
 import type { Log } from '../../shared/lib/logging/log.js';
-import type { AnswerAccess } from '../chat/types.js';
+import type { ChatAccess } from '../chat/types.js';
 import { UserNotFoundError } from './errors.js';
 import type { UsersRepository } from './repository.js';
 import type { UserRow } from './types.js';
@@ -9,11 +9,11 @@ export type UsersService = ReturnType<typeof createUsersService>;
 
 interface Dependencies {
   readonly repository: UsersRepository;
-  readonly answers: AnswerAccess;
+  readonly chats: ChatAccess;
   readonly log: Log;
 }
 
-export function createUsersService({ repository, answers, log }: Dependencies) {
+export function createUsersService({ repository, chats, log }: Dependencies) {
   return {
     /** @throws UserNotFoundError */
     async get(id: string): Promise<UserRow> {
@@ -40,10 +40,10 @@ export function createUsersService({ repository, answers, log }: Dependencies) {
      * @throws UserNotFoundError
      */
     async remove(id: string): Promise<void> {
-      const running = await answers.findRunning(id);
+      const running = await chats.findRunning(id);
       if (!(await repository.remove(id))) missing();
       // Those of other processes are told through Valkey; without it they end by themselves, as nobody can listen.
-      await answers
+      await chats
         .stopAll(running)
         .catch((error) => log.warn({ err: error }, 'an answer could not be stopped'));
     },

@@ -1,10 +1,13 @@
 import { and, eq, lt } from 'drizzle-orm';
 import { z } from 'zod';
 import { DomainError } from '../lib/errors/domain-error.js';
+import { sqlState } from '../lib/errors/sql-state.js';
 import type { KeyedRequest, Outcome } from '../lib/idempotency/types.js';
 import type { Database, Transaction } from './client.js';
 import { idempotencyKeys } from './schema/index.js';
 import { transact } from './transaction.js';
+
+const UNIQUE_VIOLATION = '23505';
 
 /**
  * Runs an effect in a transaction, and no second time for the same key: what it returned is stored in the same transaction,
@@ -13,21 +16,29 @@ import { transact } from './transaction.js';
  * @param schema what of the result is stored, and read again
  * @throws DomainError IDEMPOTENCY_KEY_REUSED
  */
-export function once<Result>(
+export async function once<Result>(
   db: Database,
   request: KeyedRequest | undefined,
   schema: z.ZodType<Result>,
   effect: (tx: Transaction) => Promise<Result>,
 ): Promise<Outcome<Result>> {
-  return transact(db, async (tx) => {
-    const known = request && (await findOutcome(tx, request, schema));
-    if (known !== undefined) return { result: known, isRepeated: true };
-    const result = await effect(tx);
-    if (request !== undefined) {
-      await tx.insert(idempotencyKeys).values({ ...request, response: z.encode(schema, result) as object });
-    }
-    return { result, isRepeated: false };
-  });
+  try {
+    return await transact(db, async (tx) => {
+      const known = request && (await findOutcome(tx, request, schema));
+      if (known !== undefined) return { result: known, isRepeated: true };
+      const result = await effect(tx);
+      if (request !== undefined) {
+        await tx.insert(idempotencyKeys).values({ ...request, response: z.encode(schema, result) as object });
+      }
+      return { result, isRepeated: false };
+    });
+  } catch (error) {
+    if (request === undefined || sqlState(error) !== UNIQUE_VIOLATION) throw error;
+    // Perhaps it was the first request with this key that has taken the value, a moment ago.
+    const known = await findOutcome(db, request, schema);
+    if (known === undefined) throw error;
+    return { result: known, isRepeated: true };
+  }
 }
 
 /**

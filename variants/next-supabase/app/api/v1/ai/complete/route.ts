@@ -20,8 +20,14 @@ export const POST = handler(
     operationId: 'complete',
     summary: 'Asks a model: the whole answer, or with stream as server-sent events delta, done and error',
     access: 'ai:complete',
+    asksOthers: true,
     body: completionInput,
-    answers: { 200: { 'application/json': data(completion), 'text/event-stream': z.string() } },
+    answers: {
+      200: {
+        'application/json': data(completion),
+        'text/event-stream': z.unknown().describe('delta for each part of the text, then done, or error'),
+      },
+    },
     problems: [
       'AI_NOT_CONFIGURED',
       'AI_BUDGET_EXCEEDED',

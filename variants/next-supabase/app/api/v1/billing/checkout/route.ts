@@ -11,6 +11,7 @@ export const POST = handler(
     operationId: 'startCheckout',
     summary: 'Begins a subscription: a page on which the user pays',
     access: 'session',
+    asksOthers: true,
     headers: [IDEMPOTENCY_KEY],
     body: checkoutInput,
     answers: { 201: data(hostedPage) },

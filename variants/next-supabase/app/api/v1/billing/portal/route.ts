@@ -9,6 +9,7 @@ export const POST = handler(
     operationId: 'openBillingPortal',
     summary: 'A page on which the user changes or ends subscriptions',
     access: 'session',
+    asksOthers: true,
     answers: { 201: data(hostedPage) },
     problems: [...STRIPE_PROBLEMS, 'BILLING_CUSTOMER_NOT_FOUND'],
   },

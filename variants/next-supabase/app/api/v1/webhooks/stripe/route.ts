@@ -22,6 +22,7 @@ export const POST = handler(
     operationId: 'receiveStripeEvent',
     summary: 'Takes an event of Stripe',
     access: 'public',
+    asksOthers: true,
     headers: [
       {
         name: 'Stripe-Signature',

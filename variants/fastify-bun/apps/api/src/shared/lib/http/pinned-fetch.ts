@@ -1,7 +1,6 @@
-import { lookup as resolve } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import ipaddr from 'ipaddr.js';
 import { DomainError } from '../errors/domain-error.js';
+import { AddressNotAllowed, type Lookup, publicAddress } from './public-address.js';
 
 export type Fetch = (url: string | URL, init?: RequestInit) => Promise<Response>;
 
@@ -9,7 +8,7 @@ interface Options {
   /** `host` or `host:port`, which may be called wherever their addresses lie. */
   readonly allowedHosts: readonly string[];
   /** All addresses of a host; for tests. */
-  readonly lookup?: (host: string) => Promise<readonly { readonly address: string }[]>;
+  readonly lookup?: Lookup;
 }
 
 /**
@@ -19,13 +18,11 @@ interface Options {
  *
  * @throws DomainError BASE_URL_NOT_ALLOWED
  */
-export function createPinnedFetch({ allowedHosts, lookup = resolveAll }: Options): Fetch {
-  const allowed = new Set(allowedHosts.map((host) => host.toLowerCase()));
-
+export function createPinnedFetch(options: Options): Fetch {
   return async (given, init) => {
     const request = new Request(String(given), init);
     const url = new URL(request.url);
-    const address = await checkedAddress(url, allowed, lookup);
+    const address = await checkedAddress(url, options);
 
     const target = new URL(url);
     target.hostname = isIP(address) === 6 ? `[${address}]` : address;
@@ -55,42 +52,16 @@ export function createPinnedFetch({ allowedHosts, lookup = resolveAll }: Options
  *
  * @throws DomainError BASE_URL_NOT_ALLOWED
  */
-export async function assertPublicUrl(
-  url: string,
-  { allowedHosts, lookup = resolveAll }: Options,
-): Promise<void> {
-  await checkedAddress(new URL(url), new Set(allowedHosts.map((host) => host.toLowerCase())), lookup);
+export async function assertPublicUrl(url: string, options: Options): Promise<void> {
+  await checkedAddress(new URL(url), options);
 }
 
-async function checkedAddress(
-  { protocol, username, password, hostname, host }: URL,
-  allowed: ReadonlySet<string>,
-  lookup: NonNullable<Options['lookup']>,
-): Promise<string> {
-  if (protocol !== 'https:' && protocol !== 'http:')
-    throw notAllowed('it must begin with https:// or http://');
-  if (username !== '' || password !== '') throw notAllowed('it must not hold a name or a password');
-  const name = hostname.replace(/^\[|\]$/g, '');
-  const addresses = isIP(name) === 0 ? await lookup(name).catch(() => []) : [{ address: name }];
-  const [first] = addresses;
-  if (first === undefined) throw notAllowed('its name cannot be resolved');
-  if (allowed.has(hostname) || allowed.has(host)) return first.address;
-  // One that is not public is enough: which one a client would get is for the name's owner to choose.
-  if (!addresses.every(({ address }) => isPublic(address))) {
-    throw notAllowed(
-      'it leads to an address that is not public; PROVIDER_ALLOWED_HOSTS is for those that are to be reached',
-    );
+async function checkedAddress(url: URL, { allowedHosts, lookup }: Options): Promise<string> {
+  try {
+    return await publicAddress(url, new Set(allowedHosts.map((host) => host.toLowerCase())), lookup);
+  } catch (error) {
+    throw error instanceof AddressNotAllowed ? notAllowed(error.message) : error;
   }
-  return first.address;
-}
-
-/** Neither private, nor link-local, nor loopback, nor anything else that is set apart; also where IPv6 wraps IPv4. */
-function isPublic(address: string): boolean {
-  return ipaddr.isValid(address) && ipaddr.process(address).range() === 'unicast';
-}
-
-function resolveAll(host: string): Promise<readonly { readonly address: string }[]> {
-  return resolve(host, { all: true });
 }
 
 function notAllowed(why: string): DomainError {

@@ -18,7 +18,13 @@ export const GET = handler(
     summary: 'What happens to a project, as server-sent events',
     access: 'projects:read',
     params,
-    answers: { 200: { 'text/event-stream': z.string() } },
+    answers: {
+      200: {
+        'text/event-stream': z
+          .unknown()
+          .describe('project first, then project.updated, project.deleted and members.changed'),
+      },
+    },
     problems: ['PROJECT_NOT_FOUND'],
   },
   async ({ request, caller, params }) => {

@@ -1,0 +1,15 @@
+import type { ServerResponse } from 'node:http';
+import { drain } from '../lib/drain.ts';
+
+/**
+ * Asks a client to close its connection once the process has been told to stop. It is decided when the head of an answer
+ * is written, so that requests that were under way say so too: a connection that is kept would keep the process, and a
+ * client that goes on using it would lose its request in the end.
+ */
+export function closeConnections(response: ServerResponse): void {
+  const writeHead = response.writeHead.bind(response) as (...head: unknown[]) => ServerResponse;
+  response.writeHead = (...head: unknown[]) => {
+    if (drain().draining) response.setHeader('connection', 'close');
+    return writeHead(...head);
+  };
+}
