@@ -44,11 +44,11 @@ DRIVERS: tuple[Driver, ...] = tuple(
     if driver.variant in VARIANTS
 )
 
-# Beside the sample's own modules, one that `copier copy` has written. Mutants are of the sample.
+# Beside the sample's own modules, one that `copier copy` has written.
 MODULES: tuple[Driver, ...] = tuple(
     driver
     for driver in (NestTypeormModule(), NestDrizzleModule(), FastifyBunModule(), NestPrismaModule())
-    if driver.variant in VARIANTS and "CONFORMANCE_SERVICE" not in os.environ
+    if driver.variant in VARIANTS
 )
 
 # Limits that are a matter of their own tests.

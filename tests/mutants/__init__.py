@@ -19,15 +19,22 @@ class Mutant:
     check: int
     title: str
     file: str
-    """Within the rendered service."""
+    """Within the rendered service; a pattern where a date is part of the name."""
     find: str
     """Occurs once in the file."""
     replace: str
     test: str
     """Within tests/conformance/."""
+    module: bool = False
+    """Whether the service has a module that `copier copy` has written, and the test is of that."""
+
+    @property
+    def subject(self) -> str:
+        """What the tests call the service in their parameters."""
+        return f"{self.variant}-module" if self.module else self.variant
 
     def __str__(self) -> str:
-        return f"{self.variant} {self.check}: {self.title}"
+        return f"{self.subject} {self.check}: {self.title}"
 
 
 def load() -> list[Mutant]:

@@ -25,10 +25,10 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="plinth-mutants-") as folder:
         workshops: dict[str, Workshop] = {}
         for mutant in mutants:
-            if mutant.variant not in workshops:
-                workshops[mutant.variant] = Workshop(mutant.variant, Path(folder))
+            if mutant.subject not in workshops:
+                workshops[mutant.subject] = Workshop(mutant.subject, Path(folder))
             began = time.monotonic()
-            verdict, output = workshops[mutant.variant].judge(mutant)
+            verdict, output = workshops[mutant.subject].judge(mutant)
             print(f"{verdict:9} {time.monotonic() - began:4.0f} s  {mutant}", flush=True)
             if verdict != "killed":
                 failed += 1

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.conftest import DRIVERS
+from tests.conformance.conftest import DRIVERS, MODULES
 from tests.mutants import Mutant, load
 from tests.mutants.workshop import Workshop
 
@@ -15,14 +15,14 @@ ALWAYS = {11, 12, 13, 14, 22, 23, 24, 25, 26}
 
 
 class Workshops(dict[str, Workshop]):
-    """One per variant, made when it is needed."""
+    """One per variant, and one per variant with a module, made when it is needed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def __missing__(self, variant: str) -> Workshop:
-        self[variant] = Workshop(variant, self._folder)
-        return self[variant]
+    def __missing__(self, subject: str) -> Workshop:
+        self[subject] = Workshop(subject, self._folder)
+        return self[subject]
 
 
 @pytest.fixture(scope="session")
@@ -32,15 +32,21 @@ def workshops(tmp_path_factory: pytest.TempPathFactory) -> Workshops:
 
 @pytest.mark.parametrize("mutant", load(), ids=str)
 def test_what_a_mutant_replaces_is_in_the_service_once(workshops: Workshops, mutant: Mutant) -> None:
-    assert workshops[mutant.variant].applies(mutant)
+    assert workshops[mutant.subject].applies(mutant)
 
 
 def test_every_check_of_every_variant_has_a_mutant() -> None:
-    mutated = {(mutant.variant, mutant.check) for mutant in load()}
+    mutated = {(mutant.variant, mutant.check) for mutant in load() if not mutant.module}
     assert mutated == {(driver.variant, check) for driver in DRIVERS for check in driver.checks}
+
+
+def test_every_module_has_mutants_of_what_it_does_itself() -> None:
+    """Isolation, where the variant has it, and input; the rest of what a module is checked for is the service's."""
+    mutated = {(mutant.variant, mutant.check) for mutant in load() if mutant.module}
+    assert mutated >= {(driver.variant, check) for driver in MODULES for check in driver.checks & {6, 7, 13}}
 
 
 @pytest.mark.parametrize("mutant", [mutant for mutant in load() if mutant.check in ALWAYS], ids=str)
 def test_a_mutant_is_killed(workshops: Workshops, mutant: Mutant) -> None:
-    verdict, output = workshops[mutant.variant].judge(mutant)
+    verdict, output = workshops[mutant.subject].judge(mutant)
     assert verdict == "killed", output

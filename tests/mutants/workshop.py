@@ -9,6 +9,8 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Literal
 
+from tests.conformance.drivers.modules import answers
+from tests.modules.adding import add_module
 from tests.mutants import Mutant
 from tools import ROOT
 from tools.install import install, manager
@@ -19,24 +21,27 @@ Verdict = Literal["killed", "SURVIVED", "BROKEN"]
 
 
 class Workshop:
-    """A rendered service with its packages, whose source is changed for one mutant at a time."""
+    """A service with its packages, and with a module if its subject has one, changed for one mutant at a time."""
 
-    def __init__(self, variant: str, folder: Path) -> None:
-        self._service = render(variant, folder / variant)
-        self._report = folder / f"{variant}.xml"
+    def __init__(self, subject: str, folder: Path) -> None:
+        variant = subject.removesuffix("-module")
+        self._service = render(variant, folder / subject)
+        self._report = folder / f"{subject}.xml"
         install(self._service)
+        if subject != variant:
+            add_module(self._service, answers(variant))
 
     def applies(self, mutant: Mutant) -> bool:
         """Whether what is to be replaced is there, once."""
-        file = self._service / mutant.file
-        return file.is_file() and file.read_text().count(mutant.find) == 1
+        file = self._file(mutant)
+        return file is not None and file.read_text().count(mutant.find) == 1
 
     def judge(self, mutant: Mutant) -> tuple[Verdict, str]:
         """Builds the sabotaged service and runs the test that must fail. Returns the verdict, and what was printed."""
-        file = self._service / mutant.file
-        original = file.read_text()
-        if not self.applies(mutant):
+        file = self._file(mutant)
+        if file is None or not self.applies(mutant):
             return "BROKEN", f"{mutant.file} does not hold this once: {mutant.find}"
+        original = file.read_text()
         file.write_text(original.replace(mutant.find, mutant.replace))
         try:
             build = subprocess.run(
@@ -50,6 +55,11 @@ class Workshop:
             return self._check(mutant) if build.returncode == 0 else ("BROKEN", build.stdout + build.stderr)
         finally:
             file.write_text(original)
+
+    def _file(self, mutant: Mutant) -> Path | None:
+        path = mutant.file
+        found = list(self._service.glob(path)) if "*" in path else [self._service / path]  # [id] is a name, no pattern
+        return found[0] if len(found) == 1 and found[0].is_file() else None
 
     def _check(self, mutant: Mutant) -> tuple[Verdict, str]:
         """A test that cannot even begin, since the service does not start, proves nothing."""
@@ -66,7 +76,7 @@ class Workshop:
                     "no:cacheprovider",
                     f"--junit-xml={self._report}",
                     "-k",
-                    mutant.variant,
+                    mutant.subject if mutant.module else f"{mutant.subject} and not {mutant.subject}-module",
                 ),
                 f"tests/conformance/{mutant.test}",
             ],
