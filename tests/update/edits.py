@@ -60,19 +60,21 @@ def everywhere(service: Path) -> None:
     manifest.write_text(json.dumps(package, indent=2) + "\n")
 
 
-def venues_of_nest(api: Path, test: str, last: str) -> None:
+def venues_of_nest(api: Path, test: str, last: str, runner: str = "vitest") -> None:
     """A module beside the sample's.
 
     Args:
         api: has src/ and test/
         test: where below test/ its test goes
         last: the plural of the module that it is entered behind
+        runner: what tests are imported from
     """
     (api / "src" / "venues").mkdir()
     (api / "src" / "venues" / "venues.module.ts").write_text(VENUES)
     spec = api / "test" / test / "venues.spec.ts"
     spec.parent.mkdir(exist_ok=True)
-    spec.write_text(VENUES_SPEC.replace("../../src", os.path.relpath(api / "src", spec.parent)))
+    text = VENUES_SPEC.replace("../../src", os.path.relpath(api / "src", spec.parent)).replace("vitest", runner)
+    spec.write_text(text)
     module = api / "src" / "app.module.ts"
     line = f"import {{ {last.capitalize()}Module }} from './{last}/{last}.module.js';\n"
     edit(module, line, line + "import { VenuesModule } from './venues/venues.module.js';\n")
@@ -146,8 +148,50 @@ def fastify_bun(service: Path) -> None:
     (api / "test" / "modules" / "idempotency.test.ts").unlink()
 
 
+def nest_prisma(service: Path) -> None:
+    """The same: a module, a method, a test."""
+    venues_of_nest(service, "venues", "trackings", "@jest/globals")
+    customers = service / "src" / "customers" / "customers.service.ts"
+    edit(customers, "customer.create({ data: normalize(wish) })", "customer.create({ data: normalize(trimmed(wish)) })")
+    normalize = "function normalize<"
+    trimmed = "const trimmed = (wish: CreateCustomerDto): CreateCustomerDto => ({ ...wish, name: wish.name.trim() });"
+    edit(customers, normalize, f"{trimmed}\n\n{normalize}")
+    (service / "test" / "members" / "members.spec.ts").unlink()
+
+
+HANDLER = """import { venues } from '@/lib/venues/venues';
+
+export function GET(): Response {
+  return Response.json(venues());
+}
+"""
+HANDLER_TEST = """import { expect, it } from 'vitest';
+import { GET } from '@/app/api/v1/venues/route';
+
+it('lists the venues', async () => {
+  expect(await GET().json()).toEqual(['Main hall']);
+});
+"""
+
+
+def next_supabase(service: Path) -> None:
+    """The same: an endpoint with its logic, a function, a test."""
+    for folder, name, text in (
+        ("lib/venues", "venues.ts", "export const venues = () => ['Main hall'];\n"),
+        ("app/api/v1/venues", "route.ts", HANDLER),
+        ("test/venues", "venues.spec.ts", HANDLER_TEST),
+    ):
+        (service / folder).mkdir()
+        (service / folder / name).write_text(text)
+    projects = service / "lib" / "projects" / "projects.ts"
+    edit(projects, "[userId, input.name, input", "[userId, input.name.trim(), input")
+    (service / "test" / "api" / "members.spec.ts").unlink()
+
+
 EDITS: dict[str, Callable[[Path], None]] = {
     "nest-typeorm": nest_typeorm,
     "nest-drizzle": nest_drizzle,
     "fastify-bun": fastify_bun,
+    "nest-prisma": nest_prisma,
+    "next-supabase": next_supabase,
 }
