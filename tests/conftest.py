@@ -15,7 +15,7 @@ from jinja2 import Environment
 from jinja2.lexer import get_lexer
 from xdist.scheduler import LoadScopeScheduling
 
-from tools import VARIANTS
+from tools import ROOT, VARIANTS
 from tools.install import install, manager
 from tools.render import render, snapshot
 from tools.toolchain import environment
@@ -59,6 +59,19 @@ def toolchain_env() -> Iterator[dict[str, str]]:
         for name in SETTINGS:
             patch.delenv(name, raising=False)
         yield changed
+
+
+@pytest.fixture(scope="session", autouse=True)
+def packages_can_be_linked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Packages are installed on the file system of the tests' folders: a copy for each service would be 20 GB."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    with pytest.MonkeyPatch.context() as patch:
+        try:
+            os.link(ROOT / "Makefile", own / "linked")
+        except OSError:
+            patch.setattr("tools.install._STORE", shared / "modules")
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

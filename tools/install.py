@@ -20,6 +20,10 @@ _COMMANDS = {
     "npm": ["npm", "ci", "--no-audit", "--no-fund"],
     "bun": ["bun", "install", "--frozen-lockfile"],
 }
+_COMPLETE = ["npm", "install", "--no-audit", "--no-fund"]
+"""`npm ci` would begin by deleting what is there."""
+_HIDDEN_LOCK = ".package-lock.json"
+"""npm writes this one file of node_modules in place."""
 
 
 def manager(service: Path) -> str:
@@ -36,12 +40,15 @@ def install(service: Path) -> None:
     if target.exists():
         return
     key = hashlib.sha256(b"".join(_without_answers(manifest) for manifest in [*_manifests(service), _lock(service)]))
-    source = _provide(service, _STORE / key.hexdigest()[:16])
-    for manifest in _manifests(source)[1:]:
-        workspace = manifest.parent / "node_modules"
-        if workspace.exists():
-            _place(workspace, service / workspace.relative_to(source))
-    _place(source / "node_modules", target)
+    _place_all(_provide(service, _STORE / key.hexdigest()[:16]), service)
+
+
+def _place_all(source: Path, service: Path) -> None:
+    """The node_modules of the workspaces, and then those of the service itself: with these it is installed."""
+    for manifest in reversed(_manifests(source)):
+        modules = manifest.parent / "node_modules"
+        if modules.exists():
+            _place(modules, service / modules.relative_to(source))
 
 
 def _place(source: Path, target: Path) -> None:
@@ -90,11 +97,39 @@ def _provide(service: Path, store: Path) -> Path:
                 (work / path.relative_to(service)).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, work / path.relative_to(service))
             command = _COMMANDS[manager(service)]
+            nearest = _nearest(service) if manager(service) == "npm" else None  # Bun links to files of its own cache
+            if nearest is not None:
+                command = _COMPLETE
+                _place_all(nearest, work)
+                hidden = work / "node_modules" / _HIDDEN_LOCK
+                if hidden.exists():
+                    hidden.unlink()
+                    shutil.copy2(nearest / "node_modules" / _HIDDEN_LOCK, hidden)
             result = subprocess.run(command, cwd=work, env=environment(), capture_output=True, text=True, check=False)
             if result.returncode != 0:
                 raise ToolError(f"`{' '.join(command)}` failed for {service}:\n{result.stdout}{result.stderr}")
+            if _lock(work).read_bytes() != _lock(service).read_bytes():
+                raise ToolError(
+                    f"The lockfile of {service} does not fit its package.json: `{' '.join(command)}` changes it."
+                )
             work.rename(store)
         except BaseException:
             shutil.rmtree(work, ignore_errors=True)
             raise
     return store
+
+
+def _nearest(service: Path) -> Path | None:
+    """The install that has nearly all of a service's packages: other answers leave out a few of them, or add some.
+
+    What is taken over from it is neither stored nor unpacked again.
+    """
+    wanted = _packages(_lock(service))
+    others = [(len(wanted & _packages(lock)), lock.parent) for lock in _STORE.glob("[0-9a-f]*/package-lock.json")]
+    common, nearest = max(others, default=(0, None))
+    return nearest if common > 0.8 * len(wanted) else None
+
+
+def _packages(lock: Path) -> set[tuple[str, str]]:
+    packages = json.loads(lock.read_text())["packages"]
+    return {(path, package["version"]) for path, package in packages.items() if "version" in package}

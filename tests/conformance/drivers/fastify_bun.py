@@ -93,12 +93,17 @@ class FastifyBun:
         return Upstream()
 
     @cached_property
+    def _mails(self) -> tempfile.TemporaryDirectory[str]:
+        """Gone when this process is."""
+        return tempfile.TemporaryDirectory(prefix="plinth-mails-")
+
+    @cached_property
     def settings(self) -> Mapping[str, str]:
         return {
             **self.required,
             "NODE_ENV": "test",  # production wants a server for its mails
             "SMTP_URL": "",
-            "MAIL_FOLDER": tempfile.mkdtemp(prefix="plinth-mails-"),
+            "MAIL_FOLDER": self._mails.name,
             "AUTH_REQUIRE_VERIFIED_EMAIL": "false",
             "LOGIN_ATTEMPTS_MAX": "1000",
             "OPENAI_BASE_URL": self.upstream.url,
