@@ -44,9 +44,19 @@ modules, the migration, and the OpenAPI document. It can be repeated, and change
  * @property {string} module
  * @property {boolean} [together] what reads its schema reads that of all modules: they are entered before the first migration
  * @property {Edit[]} edits
+ * @property {string[]} [needs] modules that it refers to: their tables come first
  * @property {string[]} code its files and folders
- * @property {{ table: string, files: string, generate: string[], sql?: string[] }} migration what writes it, and what it ends with
+ * @property {Migration} migration
  * @property {string[]} finish commands
+ */
+
+/**
+ * @typedef {object} Migration
+ * @property {string} table
+ * @property {string} files the folder of all
+ * @property {string[]} [generate] what writes it, where that is for a tool of the service
+ * @property {string} [name] what it is called, where it is written here
+ * @property {string[]} [sql] what it ends with, or all of it where it is written here
  */
 
 const MANIFEST = /^\.copier-module\.[a-z0-9-]+$/;
@@ -223,10 +233,10 @@ function run(command) {
 /**
  * The file that creates the table.
  *
- * @param {Manifest['migration']} migration
+ * @param {Migration} migration
  */
 function findMigration({ table, files }) {
-  const created = new RegExp(`CREATE TABLE (IF NOT EXISTS )?"${table}"`);
+  const created = new RegExp(`CREATE TABLE (IF NOT EXISTS )?("?public"?\\.)?("${table}"|${table}\\b)`, 'i');
   return readdirSync(files, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => `${entry.parentPath}/${entry.name}`)
@@ -234,16 +244,35 @@ function findMigration({ table, files }) {
 }
 
 /**
+ * The name of the next migration, in the order of all: the clock of whoever wrote the newest may have been ahead of this one.
+ *
+ * @param {string} files
+ * @param {string} name
+ */
+function nextMigration(files, name) {
+  const now = new Date().toISOString().replace(/\D/g, '').slice(0, 14);
+  const newest = readdirSync(files).flatMap((file) => /^\d{14}(?=_)/.exec(file)?.[0] ?? []);
+  return `${files}/${Math.max(Number(now), ...newest.map((stamp) => Number(stamp) + 1))}_${name}.sql`;
+}
+
+/**
  * Writes the migration where there is none, and what it ends with where that is missing.
  *
- * @param {Manifest['migration']} migration
+ * @param {Migration} migration
  */
 function migrate(migration) {
-  if (findMigration(migration) === undefined) for (const command of migration.generate) run(command);
+  const { files, generate = [], name, sql } = migration;
+  const known = findMigration(migration);
+  if (known === undefined && name !== undefined) {
+    const file = nextMigration(files, name);
+    writeFileSync(file, `${sql?.join('\n')}\n`);
+    say(`  ${file}`);
+  }
+  if (known === undefined) for (const command of generate) run(command);
   const file = findMigration(migration);
-  if (file === undefined || migration.sql === undefined) return;
+  if (file === undefined || sql === undefined || name !== undefined) return;
   const text = readFileSync(file, 'utf8');
-  const end = migration.sql.join('\n');
+  const end = sql.join('\n');
   if (!text.includes(end)) writeFileSync(file, `${text.trimEnd()}\n\n${end}\n`);
 }
 
@@ -276,10 +305,28 @@ function format(manifests) {
   for (let pass = 0; pass < 2; pass += 1) spawnSync(process.execPath, [...biome, ...files]);
 }
 
-/** @param {string[]} files manifests whose modules go into the same migration */
+/**
+ * Modules behind those that they refer to.
+ *
+ * @param {Manifest[]} manifests
+ */
+function inOrder(manifests) {
+  /** @type {Set<Manifest>} */
+  const ordered = new Set();
+  /** @param {Manifest} manifest @param {string[]} way */
+  const add = (manifest, way) => {
+    const { module, needs = [] } = manifest;
+    if (way.includes(module)) return;
+    for (const other of manifests) if (needs.includes(other.module)) add(other, [...way, module]);
+    ordered.add(manifest);
+  };
+  for (const manifest of manifests) add(manifest, []);
+  return [...ordered];
+}
+
+/** @param {string[]} files manifests that are entered together */
 function register(files) {
-  /** @type {Manifest[]} */
-  const manifests = files.map((file) => JSON.parse(readFileSync(file, 'utf8')));
+  const manifests = inOrder(files.map((file) => JSON.parse(readFileSync(file, 'utf8'))));
   try {
     for (const { module, edits } of manifests) {
       say(`${module}:`);

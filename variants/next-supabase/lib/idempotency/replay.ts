@@ -1,9 +1,11 @@
 import type { Answer } from '@/lib/api/answer';
 import { asUser, type Transaction } from '@/lib/database/transaction';
 import { DomainError, type Json } from '@/lib/errors/domain-error';
-import { violatedConstraint } from '@/lib/errors/sql-state';
+import { sqlState } from '@/lib/errors/sql-state';
 import { fingerprint } from './fingerprint';
 import { readIdempotencyKey } from './idempotency-key';
+
+const UNIQUE_VIOLATION = '23505';
 
 interface Stored {
   readonly fingerprint: Buffer;
@@ -32,8 +34,10 @@ export async function once(
   try {
     return await run();
   } catch (error) {
-    // The same key at the same moment: one was first, and this one answers like it.
-    if (violatedConstraint(error) === 'idempotency_keys_pkey') return run();
+    // The same key at the same moment: one was first, and this one answers like it. What stood in the way was the stored
+    // answer, or before it a row of the effect, whose violation may have a name of the domain by now.
+    const state = sqlState(error) ?? sqlState((error as Error).cause);
+    if (state === UNIQUE_VIOLATION) return run();
     throw error;
   }
 }

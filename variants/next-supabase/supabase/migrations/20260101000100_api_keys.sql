@@ -9,8 +9,9 @@ CREATE TABLE public.api_keys (
   prefix text NOT NULL,
   -- SHA-256 of the whole key: 256 random bits need no slow hash.
   hash bytea NOT NULL UNIQUE CHECK (octet_length(hash) = 32),
+  -- Which there are says the service (SCOPES), whose modules each have their own.
   scopes text[] NOT NULL CHECK (
-    cardinality(scopes) > 0 AND scopes <@ ARRAY['projects:read', 'projects:write', 'analytics:read'[% if 'openai' in integrations or 'anthropic' in integrations %], 'ai:complete'[% endif %]]
+    cardinality(scopes) > 0 AND array_to_string(scopes, ' ', '') ~ '^[a-z][a-z0-9-]*:[a-z]+( [a-z][a-z0-9-]*:[a-z]+)*$'
   ),
   expires_at timestamptz(3),
   last_used_at timestamptz(3),
