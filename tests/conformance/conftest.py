@@ -27,6 +27,7 @@ from tests.conformance.drivers.modules import (
     NestDrizzleModule,
     NestPrismaModule,
     NestTypeormModule,
+    NextSupabaseModule,
 )
 from tests.conformance.drivers.nest_drizzle import NestDrizzle
 from tests.conformance.drivers.nest_prisma import NestPrisma
@@ -47,7 +48,13 @@ DRIVERS: tuple[Driver, ...] = tuple(
 # Beside the sample's own modules, one that `copier copy` has written.
 MODULES: tuple[Driver, ...] = tuple(
     driver
-    for driver in (NestTypeormModule(), NestDrizzleModule(), FastifyBunModule(), NestPrismaModule())
+    for driver in (
+        NestTypeormModule(),
+        NestDrizzleModule(),
+        FastifyBunModule(),
+        NestPrismaModule(),
+        NextSupabaseModule(),
+    )
     if driver.variant in VARIANTS
 )
 

@@ -10,16 +10,18 @@ from typing import Any
 from copier import run_copy
 
 from tests.conftest import run
-from tools import VARIANTS
 from tools.install import manager
 from tools.render import snapshot
 
 Fields = list[dict[str, Any]]
-SAMPLE = {"fastify-bun": "chats", "nest-drizzle": "projects", "nest-prisma": "customers", "nest-typeorm": "events"}
+SAMPLE = {
+    "fastify-bun": "chats",
+    "nest-drizzle": "projects",
+    "nest-prisma": "customers",
+    "nest-typeorm": "events",
+    "next-supabase": "projects",
+}
 """A module of the variant's own domain, that others may refer to."""
-
-MODULAR = tuple(variant for variant in VARIANTS if variant in SAMPLE)
-"""The variants that have modules."""
 
 
 def every_type(variant: str) -> Fields:

@@ -11,19 +11,19 @@ from pathlib import Path
 import pytest
 from copier import run_copy
 
-from tests.modules.adding import MODULAR
+from tools import VARIANTS
 
 
 @pytest.fixture(scope="session")
 def services(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     """A service of each variant, without packages. Tests work on copies."""
     folder = tmp_path_factory.mktemp("services")
-    for variant in MODULAR:
+    for variant in VARIANTS:
         run_copy(str(template), folder / variant, data={"variant": variant}, defaults=True, quiet=True)
-    return {variant: folder / variant for variant in MODULAR}
+    return {variant: folder / variant for variant in VARIANTS}
 
 
-@pytest.fixture(params=MODULAR)
+@pytest.fixture(params=VARIANTS)
 def variant(request: pytest.FixtureRequest) -> str:
     chosen: str = request.param
     return chosen

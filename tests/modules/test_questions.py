@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +27,7 @@ def test_a_module_has_answers_of_its_own_and_leaves_the_services_alone(service: 
     assert f"{'bun' if variant in ON_BUN else 'npm'} run module:register" in said
     assert "trust" not in said
     assert answers(service) == before
-    events = {"module_events": True} if variant == "nest-drizzle" else {}
+    events = {"nest-drizzle": {"module_events": True}, "next-supabase": {"module_events": False}}.get(variant, {})
     assert stored(service, "venues") == {
         "create": "module",
         "variant": variant,
@@ -146,11 +144,3 @@ def test_a_field_of_each_type_is_taken(service: Path, variant: str, add: Add) ->
     fields: Fields = every_type(variant)
     add(service, module_singular="venue", module_fields=fields)
     assert stored(service, "venues")["module_fields"] == fields
-
-
-def test_a_variant_without_modules_says_so(services: Mapping[str, Path], tmp_path: Path, add: Add) -> None:
-    service = Path(shutil.copytree(services["nest-typeorm"], tmp_path / "service"))
-    file = service / ".copier-answers.yml"
-    file.write_text(file.read_text().replace("variant: nest-typeorm", "variant: next-supabase"))
-    with pytest.raises(ValueError, match="Modules are there for nest-typeorm, nest-drizzle"):
-        add(service, module_singular="venue")

@@ -15,6 +15,7 @@ from tests.conformance.drivers.fastify_bun import FastifyBun
 from tests.conformance.drivers.nest_drizzle import NestDrizzle
 from tests.conformance.drivers.nest_prisma import API, NestPrisma
 from tests.conformance.drivers.nest_typeorm import NestTypeorm
+from tests.conformance.drivers.next_supabase import NextSupabase
 from tests.modules.adding import every_type
 
 _numbers = itertools.count(1)
@@ -138,6 +139,34 @@ class NestPrismaModule(_Venues, NestPrisma):
             return super().addressed(template, method, path)
         headers = {"if-match": '"1"'} if method in ("patch", "delete") else {}
         return Call(method.upper(), path, {"summary": "Mine now"} if method == "patch" else None, headers)
+
+    def unique(self, value: str) -> Call:
+        return self.create(name=value)
+
+
+class NextSupabaseModule(_Venues, NextSupabase):
+    module = answers("next-supabase")
+    checks = frozenset({4, 5, 6, 7, 12, 13, 14, 23, 24})
+    venues = f"{API}/venues"
+    identified = "SELECT user_id::text FROM venues WHERE id = %(resource)s"
+    privileged: Mapping[str, object] = {
+        name: value
+        for name, value in NextSupabase.privileged.items()
+        if name != "ownerId"  # a field of the module
+    }
+
+    async def owned(self, api: httpx.AsyncClient) -> Mapping[str, str]:
+        sample = await NextSupabase().owned(api)
+        return {**sample, f"{self.venues}/{{id}}": (await self.create().send(api)).json()["id"]}
+
+    def addressed(self, template: str, method: str, path: str) -> Call:
+        if template != f"{self.venues}/{{id}}":
+            return super().addressed(template, method, path)
+        bodies: dict[str, Mapping[str, object]] = {"put": a_venue(), "patch": {"summary": "Mine now"}}
+        return Call(method.upper(), path, bodies.get(method), {"if-match": '"1"'})
+
+    def referring(self, tenant: Session, resource: str) -> list[Call]:  # noqa: ARG002 - users cannot be referred to
+        return [self.write_once(resource)]
 
     def unique(self, value: str) -> Call:
         return self.create(name=value)
