@@ -165,7 +165,7 @@ def test_a_second_module_stands_beside_the_first(added: Path, variant: str, add:
 
 def test_edited_files_keep_what_was_edited(added: Path, variant: str) -> None:
     edited = LISTS[variant]
-    listing, codes = added / edited.file, added / (CODES if variant in GRANTS else APP)[variant]
+    listing, codes = added / edited.file, added / (CODES[variant] if variant in GRANTS else "AGENTS.md")
     listing.write_text(edited.edited(listing.read_text()))
     codes.write_bytes(codes.read_bytes().replace(b"\n", b"\r\n"))
     paths = [listing, codes]
