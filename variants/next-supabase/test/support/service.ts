@@ -11,6 +11,14 @@ export interface Service {
   stop(): Promise<number | null>;
 }
 
+const running = new Set<ChildProcess>();
+
+// Vitest ends its workers so, and waits for whoever writes to their output: what a test that has failed did not stop goes too.
+process.once('SIGTERM', () => {
+  for (const child of running) child.kill('SIGKILL');
+  process.exit();
+});
+
 /** Starts the built service as production does, on a free port. */
 export async function startService(env: Record<string, string> = {}): Promise<Service> {
   const child = spawn(
@@ -33,6 +41,8 @@ export async function startService(env: Record<string, string> = {}): Promise<Se
       stdio: ['ignore', 'pipe', 'inherit'],
     },
   );
+  running.add(child);
+  child.once('exit', () => running.delete(child));
   const log: Record<string, unknown>[] = [];
   const exit = once(child, 'exit') as Promise<[number | null]>;
   const url = await new Promise<string>((resolve, reject) => {
