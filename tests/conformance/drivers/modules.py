@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlencode
 
@@ -154,6 +155,15 @@ class NextSupabaseModule(_Venues, NextSupabase):
         for name, value in NextSupabase.privileged.items()
         if name != "ownerId"  # a field of the module
     }
+
+    @cached_property
+    def _keyed(self) -> dict[tuple[object, ...], Call]:
+        return {}
+
+    def write_once(self, resource: str, key: str | None = None, /, n: int = 1, **changes: Any) -> Call:
+        """With a key, the same each time, unique values and all: by these, too, requests of one key meet each other."""
+        call = super().write_once(resource, key, n, **changes)
+        return call if key is None else self._keyed.setdefault((resource, key, n), call)
 
     async def owned(self, api: httpx.AsyncClient) -> Mapping[str, str]:
         sample = await NextSupabase().owned(api)
