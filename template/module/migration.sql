@@ -31,6 +31,9 @@ CREATE TABLE [[ table ]] (
   updated_at timestamptz(3) NOT NULL DEFAULT now(),
   -- What refers to a row names its owner too: a reference by id alone would take another user's.
   UNIQUE (user_id, id)[% for field in module.fields if field.target %],
+[%- if field.target.many.kebab == "projects" %]
+  -- Of a project of which the owner is a member: with the membership ends [% if field.required %]the row, since it cannot be without one[% else %]the reference[% endif %].
+[%- endif %]
   CONSTRAINT [[ foreign_key(field) ]] FOREIGN KEY ([% if field.target.many.kebab == "projects" %][[ field.column ]], user_id) REFERENCES public.project_members (project_id, user_id)[% else %]user_id, [[ field.column ]]) REFERENCES public.[[ quoted(field.target.many.snake) ]] (user_id, id)[% endif %]
     ON DELETE [% if field.required %]CASCADE[% else %]SET NULL ([[ field.column ]])[% endif %][% endfor %]
 );
