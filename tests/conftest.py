@@ -33,16 +33,36 @@ SETTINGS = (
     "LOG_LEVEL",
 )
 """What a developer's shell may hold, and would change what a service does."""
+LONGEST = (
+    "conformance",
+    "mutants",
+    "test_modules.py",
+    "test_service_scripts.py",
+    "test_copier.py",
+    "test_updates.py",
+    "test_services.py",
+    "test_render.py",
+)
+"""The parts of the suite that take minutes: begun first, so that no worker waits for another at the end."""
 
 
 class ByService(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no types of its schedulers
     """Gives to one worker what shares a built service: a part of the suite, for one variant."""
 
     def _split_scope(self, nodeid: str) -> str:
-        path, _, parameters = nodeid.partition("[")
-        file = Path(path.partition("::")[0])
-        part = file.parent.name if file.parent.name in {"conformance", "mutants"} else file.name
-        return " ".join([part, *(name for name in VARIANTS if name in parameters)])
+        return " ".join([part_of(nodeid), *(name for name in VARIANTS if name in nodeid.partition("[")[2])])
+
+
+def part_of(nodeid: str) -> str:
+    """A file of tests, or a folder whose files share services."""
+    file = Path(nodeid.partition("::")[0])
+    return file.parent.name if file.parent.name in {"conformance", "mutants"} else file.name
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {part: number for number, part in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(part_of(item.nodeid), len(LONGEST)))
 
 
 @pytest.hookimpl(optionalhook=True)

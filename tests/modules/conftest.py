@@ -14,13 +14,22 @@ from copier import run_copy
 from tools import VARIANTS
 
 
+class Services(dict[str, Path]):
+    """One per variant, written when it is needed."""
+
+    def __init__(self, template: Path, folder: Path) -> None:
+        self._template, self._folder = template, folder
+
+    def __missing__(self, variant: str) -> Path:
+        self[variant] = self._folder / variant
+        run_copy(str(self._template), self[variant], data={"variant": variant}, defaults=True, quiet=True)
+        return self[variant]
+
+
 @pytest.fixture(scope="session")
 def services(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     """A service of each variant, without packages. Tests work on copies."""
-    folder = tmp_path_factory.mktemp("services")
-    for variant in VARIANTS:
-        run_copy(str(template), folder / variant, data={"variant": variant}, defaults=True, quiet=True)
-    return {variant: folder / variant for variant in VARIANTS}
+    return Services(template, tmp_path_factory.mktemp("services"))
 
 
 @pytest.fixture(params=VARIANTS)
