@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from tests.mutants import load
 from tests.mutants.workshop import Workshop
+from tools.toolchain import environment
 
 
 def main(arguments: list[str]) -> int:
@@ -21,6 +23,7 @@ def main(arguments: list[str]) -> int:
         print(f"error: no check of {only} has mutants.", file=sys.stderr)
         return 1
 
+    os.environ["PATH"] = environment()["PATH"]  # as in the tests: a module is registered by the service's own scripts
     failed = 0
     with tempfile.TemporaryDirectory(prefix="plinth-mutants-") as folder:
         workshops: dict[str, Workshop] = {}
