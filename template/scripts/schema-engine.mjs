@@ -15,6 +15,7 @@ import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
+import pRetry from 'p-retry';
 
 const require = createRequire(import.meta.url);
 const requireOfAdapter = createRequire(require.resolve('@prisma/adapter-pg'));
@@ -25,6 +26,9 @@ const ENGINE = '@prisma/schema-engine-wasm';
 /** Object identifiers of the types `"char"` and `text` (pg_type.dat of PostgreSQL). */
 const CHAR = 18;
 const TEXT = 25;
+
+/** SQLSTATE: somebody is connected to the database. */
+const OBJECT_IN_USE = '55006';
 
 /** SQLSTATEs of a connection that is refused, and what Prisma calls them. */
 const REFUSALS = /** @type {Record<string, [code: string, message: (target: Target) => string]>} */ ({
@@ -195,8 +199,11 @@ function createAdapterFactory(target) {
     const drop = async () => {
       if (!shadows.delete(drop)) return;
       await connection?.underlyingDriver().end();
-      // FORCE: a connection counts until the server has seen it close.
-      await admin.query(`DROP DATABASE "${database}" WITH (FORCE)`);
+      // FORCE: a connection counts until the server has seen it close, for which it waits 5 s, too few for a busy machine.
+      await pRetry(() => admin.query(`DROP DATABASE "${database}" WITH (FORCE)`), {
+        retries: 5,
+        shouldRetry: ({ error }) => /** @type {{ code?: string }} */ (error).code === OBJECT_IN_USE,
+      });
       await admin.end();
     };
     shadows.add(drop);

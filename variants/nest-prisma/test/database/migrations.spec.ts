@@ -206,7 +206,7 @@ ALTER TABLE "Post" ADD CONSTRAINT "Post_authorId_fkey" FOREIGN KEY ("authorId") 
     );
     const changed = await prisma(...diff(), '--exit-code', '--script');
     await writeFile(join(project, 'schema.prisma'), SCHEMA);
-    expect(changed.exitCode).toBe(2);
+    expect(changed).toMatchObject({ exitCode: 2 }); // which shows what was said
     expect(changed.output).toContain('ALTER TABLE "Author" ADD COLUMN     "bio" TEXT;');
     expect(await shadowDatabases()).toEqual([]);
   });
