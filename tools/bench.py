@@ -33,6 +33,7 @@ COPIER = "copier"
 
 _COPIES = 5
 _PATIENCE_SECONDS = 60
+_ENTRIES = (b"dist/main.js", b"dist/index.js", b"dist/server/main.js")
 _IDLE_SECONDS = 10
 
 Row = tuple[str, str, str]
@@ -312,7 +313,7 @@ def _listeners(service: Path) -> Iterator[int]:
             inside = (directory / "cwd").resolve() == service.resolve()
         except OSError:
             continue
-        runs = any(part.endswith((b"dist/main.js", b"dist/index.js")) for part in command)
+        runs = any(part.endswith(_ENTRIES) for part in command)
         if inside and runs and command[0].endswith((b"node", b"bun")):
             yield int(directory.name)
 
