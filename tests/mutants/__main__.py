@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from tests.mutants import load
-from tests.mutants.workshop import Workshop
+from tests.mutants.workshop import Workshops
 from tools.toolchain import environment
 
 
@@ -26,10 +26,8 @@ def main(arguments: list[str]) -> int:
     os.environ["PATH"] = environment()["PATH"]  # as in the tests: a module is registered by the service's own scripts
     failed = 0
     with tempfile.TemporaryDirectory(prefix="plinth-mutants-") as folder:
-        workshops: dict[str, Workshop] = {}
+        workshops = Workshops(Path(folder))
         for mutant in mutants:
-            if mutant.subject not in workshops:
-                workshops[mutant.subject] = Workshop(mutant.subject, Path(folder))
             began = time.monotonic()
             verdict, output = workshops[mutant.subject].judge(mutant)
             print(f"{verdict:9} {time.monotonic() - began:4.0f} s  {mutant}", flush=True)

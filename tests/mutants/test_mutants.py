@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tests.conformance.conftest import DRIVERS, MODULES
 from tests.mutants import Mutant, load
-from tests.mutants.workshop import Workshop
+from tests.mutants.workshop import Workshops
 
 # The rest, whose tests wait for timeouts and stopped servers, run in `make mutants`.
 ALWAYS = {11, 12, 13, 14, 22, 23, 24, 25, 26}
-
-
-class Workshops(dict[str, Workshop]):
-    """One per variant, and one per variant with a module, made when it is needed."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def __missing__(self, subject: str) -> Workshop:
-        self[subject] = Workshop(subject, self._folder)
-        return self[subject]
 
 
 @pytest.fixture(scope="session")

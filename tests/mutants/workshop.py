@@ -33,13 +33,12 @@ class Workshop:
 
     def applies(self, mutant: Mutant) -> bool:
         """Whether what is to be replaced is there, once."""
-        file = self._file(mutant)
-        return file is not None and file.read_text().count(mutant.find) == 1
+        return self._target(mutant) is not None
 
     def judge(self, mutant: Mutant) -> tuple[Verdict, str]:
         """Builds the sabotaged service and runs the test that must fail. Returns the verdict, and what was printed."""
-        file = self._file(mutant)
-        if file is None or not self.applies(mutant):
+        file = self._target(mutant)
+        if file is None:
             return "BROKEN", f"{mutant.file} does not hold this once: {mutant.find}"
         original = file.read_text()
         file.write_text(original.replace(mutant.find, mutant.replace))
@@ -56,10 +55,11 @@ class Workshop:
         finally:
             file.write_text(original)
 
-    def _file(self, mutant: Mutant) -> Path | None:
+    def _target(self, mutant: Mutant) -> Path | None:
         path = mutant.file
         found = list(self._service.glob(path)) if "*" in path else [self._service / path]  # [id] is a name, no pattern
-        return found[0] if len(found) == 1 and found[0].is_file() else None
+        files = [file for file in found if file.is_file()]
+        return files[0] if len(files) == 1 and files[0].read_text().count(mutant.find) == 1 else None
 
     def _check(self, mutant: Mutant) -> tuple[Verdict, str]:
         """A test that cannot even begin, since the service does not start, proves nothing."""
@@ -93,3 +93,14 @@ class Workshop:
         if int(suite.attrib["errors"]) or not int(suite.attrib["tests"]):
             return "BROKEN", result.stdout + result.stderr
         return "killed" if int(suite.attrib["failures"]) else "SURVIVED", result.stdout
+
+
+class Workshops(dict[str, Workshop]):
+    """One per variant, and one per variant with a module, made when it is needed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __missing__(self, subject: str) -> Workshop:
+        self[subject] = Workshop(subject, self._folder)
+        return self[subject]
