@@ -97,7 +97,7 @@ def _provide(service: Path, store: Path) -> Path:
                 (work / path.relative_to(service)).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, work / path.relative_to(service))
             command = _COMMANDS[manager(service)]
-            nearest = _nearest(service) if manager(service) == "npm" else None  # Bun links to files of its own cache
+            nearest = _nearest(service)
             if nearest is not None:
                 command = _COMPLETE
                 _place_all(nearest, work)
@@ -122,14 +122,23 @@ def _provide(service: Path, store: Path) -> Path:
 def _nearest(service: Path) -> Path | None:
     """The install that has nearly all of a service's packages: other answers leave out a few of them, or add some.
 
-    What is taken over from it is neither stored nor unpacked again.
+    What is taken over from it is neither stored nor unpacked again. Bun does not need that: it links to its own cache.
     """
-    wanted = _packages(_lock(service))
-    others = [(len(wanted & _packages(lock)), lock.parent) for lock in _STORE.glob("[0-9a-f]*/package-lock.json")]
+    wanted = packages(service)
+    others = [(len(wanted & packages(lock.parent)), lock.parent) for lock in _STORE.glob("[0-9a-f]*/package-lock.json")]
     common, nearest = max(others, default=(0, None))
     return nearest if common > 0.8 * len(wanted) else None
 
 
-def _packages(lock: Path) -> set[tuple[str, str]]:
-    packages = json.loads(lock.read_text())["packages"]
-    return {(path, package["version"]) for path, package in packages.items() if "version" in package}
+def packages(service: Path) -> set[tuple[str, str]]:
+    """Where below a service npm installs which version of a package; nothing where the lockfile is Bun's."""
+    lock = service / "package-lock.json"
+    entries = json.loads(lock.read_text())["packages"] if lock.exists() else {}
+    return {
+        (path, entry["version"]) for path, entry in entries.items() if "node_modules/" in path and "version" in entry
+    }
+
+
+def workspaces(service: Path) -> list[Path]:
+    """The folders of a service's own packages, beside the one that it is itself."""
+    return [manifest.parent for manifest in _manifests(service)[1:]]

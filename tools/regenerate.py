@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tools import ROOT, ToolError
-from tools.install import install, manager
+from tools.install import install, manager, packages, workspaces
 from tools.merge import Choice, answers, choices, merged, merged_lines
 from tools.render import render
 from tools.toolchain import environment
@@ -49,7 +49,7 @@ def regenerate(variant: str) -> None:
             services[choice] = service
         _write(source, lockfile, GENERATED[program][lockfile](_read(services, lockfile)))
         # Those with the most packages first: others can do with what these have installed.
-        fullest = sorted(services.items(), key=lambda item: len(_packages(item[1])), reverse=True)
+        fullest = sorted(services.items(), key=lambda item: len(packages(item[1])), reverse=True)
         for choice, service in fullest:
             print(f"{variant}: {document} {_name(choice)}...", flush=True)
             _equip(service, services.values())
@@ -118,22 +118,12 @@ GENERATED: Mapping[str, Mapping[str, Callable[[Mapping[Choice, str]], str]]] = {
 
 def _equip(service: Path, others: Iterable[Path]) -> None:
     """Gives a service its packages, or those of another one that has all of them."""
-    needed = _packages(service)
+    needed = set() if workspaces(service) else packages(service)  # the node_modules of some link to their own code
     for other in others:
-        if needed and (other / "node_modules").is_dir() and needed.items() <= _packages(other).items():
+        if needed and (other / "node_modules").is_dir() and needed <= packages(other):
             (service / "node_modules").symlink_to((other / "node_modules").resolve())
             return
     install(service)
-
-
-def _packages(service: Path) -> dict[str, str]:
-    """The versions of what a lockfile of npm's installs, by place; nothing where it has workspaces."""
-    lockfile = service / "package-lock.json"
-    packages = json.loads(lockfile.read_text())["packages"] if lockfile.exists() else {}
-    installed = {path: package for path, package in packages.items() if path}
-    if any("version" not in package or "node_modules/" not in path for path, package in installed.items()):
-        return {}
-    return {path: package["version"] for path, package in installed.items()}
 
 
 def _read(services: Mapping[Choice, Path], name: str) -> dict[Choice, str]:
