@@ -8,11 +8,12 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
+import { migrationName } from './migration-name.mjs';
 
 const FOLDER = 'packages/database/migrations';
 const BREAK = '--> statement-breakpoint';
 
-[% include "template/scripts/migration-name.mjs" %]
+const name = migrationName();
 const migrations = () => readdirSync(FOLDER).filter((file) => file.endsWith('.sql'));
 
 /**

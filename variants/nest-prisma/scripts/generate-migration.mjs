@@ -9,6 +9,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
+import { migrationName } from './migration-name.mjs';
 
 const FOLDER = 'prisma/migrations';
 const LIMITS = `-- Nothing waits for a lock without an end, and nothing runs for hours unnoticed.
@@ -17,7 +18,7 @@ SET statement_timeout = '60s';
 `;
 const OWN = '"organization_id" = current_organization_id()';
 
-[% include "template/scripts/migration-name.mjs" %]
+const name = migrationName();
 /** What leads from the migrations to the schema, in SQL; empty where nothing is missing. */
 function difference() {
   const paths = ['--from-migrations', FOLDER, '--to-schema', 'prisma'];
