@@ -15,7 +15,7 @@ from jinja2 import Environment
 from jinja2.lexer import get_lexer
 from xdist.scheduler import LoadScopeScheduling
 
-from tools import ROOT, VARIANTS
+from tools import ROOT, TOOLCHAIN, VARIANTS
 from tools.install import install, manager
 from tools.render import render, snapshot
 from tools.toolchain import environment
@@ -76,19 +76,26 @@ def toolchain_env() -> Iterator[dict[str, str]]:
     changed = {name: value for name, value in environment().items() if name not in SETTINGS}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", changed["PATH"])
+        # Node compiles what it loads once, and not in each of a thousand processes.
+        patch.setenv("NODE_COMPILE_CACHE", str(TOOLCHAIN / "compiled"))
         for name in SETTINGS:
             patch.delenv(name, raising=False)
         yield changed
 
 
-@pytest.fixture(scope="session", autouse=True)
-def packages_can_be_linked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Packages are installed on the file system of the tests' folders: a copy for each service would be 20 GB."""
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this run that all workers know."""
     own = tmp_path_factory.getbasetemp()
-    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session", autouse=True)
+def packages_can_be_linked(shared: Path) -> Iterator[None]:
+    """Packages are installed on the file system of the tests' folders: a copy for each service would be 20 GB."""
     with pytest.MonkeyPatch.context() as patch:
         try:
-            os.link(ROOT / "Makefile", own / "linked")
+            os.link(ROOT / "Makefile", shared / f"linked-{os.getpid()}")
         except OSError:
             patch.setattr("tools.install._STORE", shared / "modules")
         yield

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Rendered, run
+from tests.copying import commit, git
 from tools.install import install, manager
 
 
@@ -130,12 +131,22 @@ LAYOUTS = {
 }
 
 
-@pytest.fixture
-def copy(service: Path, rendered: Rendered) -> Path:
-    """The same service once more, for a test that changes it."""
+@pytest.fixture(scope="module")
+def committed(service: Path, rendered: Rendered) -> Path:
+    """The same service once more, in git."""
     folder = rendered(variant_of(service))
+    git(folder, "init", "--quiet")
+    commit(folder, "As it is rendered")
     install(folder)
     return folder
+
+
+@pytest.fixture
+def copy(committed: Path) -> Iterator[Path]:
+    """A service for a test that changes it: it is brought back to what it was, for the next one."""
+    yield committed
+    git(committed, "checkout", "--quiet", "--force", "HEAD")
+    git(committed, "clean", "--quiet", "--force", "-dx", "--exclude=node_modules")
 
 
 def variant_of(service: Path) -> str:

@@ -43,6 +43,15 @@ def install(service: Path) -> None:
     _place_all(_provide(service, _STORE / key.hexdigest()[:16]), service)
 
 
+def own(service: Path) -> None:
+    """Lets npm go on from what was installed: the one file that it writes in place is shared no more."""
+    hidden = service / "node_modules" / _HIDDEN_LOCK
+    if hidden.exists():
+        text = hidden.read_bytes()
+        hidden.unlink()
+        hidden.write_bytes(text)
+
+
 def _place_all(source: Path, service: Path) -> None:
     """The node_modules of the workspaces, and then those of the service itself: with these it is installed."""
     for manifest in reversed(_manifests(source)):
@@ -101,10 +110,7 @@ def _provide(service: Path, store: Path) -> Path:
             if nearest is not None:
                 command = _COMPLETE
                 _place_all(nearest, work)
-                hidden = work / "node_modules" / _HIDDEN_LOCK
-                if hidden.exists():
-                    hidden.unlink()
-                    shutil.copy2(nearest / "node_modules" / _HIDDEN_LOCK, hidden)
+                own(work)
             result = subprocess.run(command, cwd=work, env=environment(), capture_output=True, text=True, check=False)
             if result.returncode != 0:
                 raise ToolError(f"`{' '.join(command)}` failed for {service}:\n{result.stdout}{result.stderr}")

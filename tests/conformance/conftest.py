@@ -9,7 +9,6 @@ import tempfile
 import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,7 @@ from tests.conformance.drivers.nest_typeorm import NestTypeorm
 from tests.conformance.drivers.next_supabase import NextSupabase
 from tests.conformance.processes import LOOPBACK, PATIENCE, Postgres, Service, environment, migrate
 from tests.conformance.scorecard import Outcome, table
-from tests.modules.adding import add_module
+from tests.modules.adding import service_with_module
 from tools import VARIANTS
 from tools.install import install, manager
 
@@ -129,14 +128,18 @@ def driver(request: pytest.FixtureRequest) -> Driver:
 
 
 @pytest.fixture(scope="session")
-def folder(driver: Driver, rendered: Callable[[str], Path]) -> Path:
+def folder(
+    driver: Driver, rendered: Callable[[str], Path], shared: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """The variant with its defaults, built. The mutants hand in a sabotaged one."""
     if given := os.environ.get("CONFORMANCE_SERVICE"):
         return Path(given)
-    service = rendered(driver.variant)
-    install(service)
     if isinstance(driver, ModuleDriver):
-        add_module(service, driver.module)
+        place = tmp_path_factory.mktemp(driver.variant) / "service"
+        service = service_with_module(driver.variant, driver.module, place, shared)
+    else:
+        service = rendered(driver.variant)
+        install(service)
     build = [manager(service), "run", "build"]
     subprocess.run(build, cwd=service, env=environment({}), check=True, capture_output=True)
     return service
@@ -159,23 +162,35 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def processes(driver: Driver, folder: Path, postgres: Postgres, logs: Path) -> Iterator[tuple[Service, Service]]:
-    """Two processes of the service on one database, for the whole run."""
-    with ExitStack() as stack, ThreadPoolExecutor() as pool:
-        starts = [
-            pool.submit(Service.start, folder, logs / f"{name}.log", {**SETTINGS, **driver.settings, **postgres.env})
-            for name in ("one", "two")
-        ]
-        one, two = (start.result() for start in starts)
-        for service in (one, two):
-            stack.callback(service.stop)
-        yield one, two
+def one(driver: Driver, folder: Path, postgres: Postgres, logs: Path) -> Iterator[Service]:
+    """A process of the service, for the whole run."""
+    yield from _process(driver, folder, postgres, logs / "one.log")
+
+
+@pytest.fixture(scope="session")
+def two(driver: Driver, folder: Path, postgres: Postgres, logs: Path) -> Iterator[Service]:
+    """Another one, on the same database."""
+    yield from _process(driver, folder, postgres, logs / "two.log")
+
+
+def _process(driver: Driver, folder: Path, postgres: Postgres, log: Path) -> Iterator[Service]:
+    service = Service.start(folder, log, {**SETTINGS, **driver.settings, **postgres.env})
+    try:
+        yield service
+    finally:
+        service.stop()
 
 
 @pytest.fixture
-def running(processes: tuple[Service, Service]) -> Service:
+def processes(one: Service, two: Service) -> tuple[Service, Service]:
+    """Two processes of the service on one database, that others use too."""
+    return one, two
+
+
+@pytest.fixture
+def running(one: Service) -> Service:
     """A process of the service that others use too."""
-    return processes[0]
+    return one
 
 
 @pytest.fixture

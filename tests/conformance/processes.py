@@ -45,7 +45,7 @@ def eventually(what: str, read: Callable[[], Answer | None], patience: float = P
 
 def environment(changes: Mapping[str, str]) -> dict[str, str]:
     """What a process gets: where programs are, and nothing of the tests' own settings."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "NODE_COMPILE_CACHE") if name in os.environ}
     return kept | dict(changes)
 
 

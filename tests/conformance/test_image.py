@@ -24,11 +24,15 @@ import yaml
 from tests.conformance.drivers import Driver
 from tests.conformance.processes import PATIENCE, Postgres, environment, eventually, stop
 from tools import toolchain
+from tools.install import install
 from tools.ports import free_port
 
 pytestmark = pytest.mark.check(39)
 
 ANY_USER = 1000
+
+ALL_PACKAGES = "npm ci --ignore-scripts --no-audit --no-fund"
+"""What the tests have installed already. Scripts of packages concern servers, which nothing in a build starts."""
 
 
 @dataclass
@@ -171,6 +175,9 @@ def _link(source: str, target: str) -> None:
 
 
 def _execute(command: str, folder: Path) -> None:
+    if command == ALL_PACKAGES:
+        install(folder)
+        return
     shell = ["/bin/sh", "-c", command]
     env = toolchain.environment()
     result = subprocess.run(shell, cwd=folder, env=env, capture_output=True, text=True, check=False)

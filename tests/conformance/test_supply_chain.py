@@ -121,8 +121,6 @@ def found(
         *linters.zizmor(folder),
         *linters.actionlint(folder),
         *linters.hadolint(folder),
-        *linters.checkov(folder, "dockerfile", "github_actions"),
-        *linters.checkov(on_gitlab, "gitlab_ci"),
         *linters.secrets(folder),
         *linters.secrets(chart.parents[1]),
         *linters.schema("github-workflows", folder / ".github" / "workflows" / "ci.yml"),
@@ -132,7 +130,7 @@ def found(
         *linters.squawk(*migrations),
         *linters.chart(chart, manifests, CHART_VALUES),
         *linters.manifests(manifests),
-        *linters.checkov(manifests, "kubernetes"),
+        *linters.checkov([folder, on_gitlab, manifests], "dockerfile", "github_actions", "gitlab_ci", "kubernetes"),
     ]
 
 
@@ -271,8 +269,8 @@ def test_a_planted_fault_is_found(
         )
     assert before in sabotaged.read_text()
     sabotaged.write_text(sabotaged.read_text().replace(before, after))
-    arguments = ("dockerfile",) if linter == "checkov" else ()
-    assert unexpected(getattr(linters, linter)(tree, *arguments), driver.variant)
+    arguments = ([tree], "dockerfile") if linter == "checkov" else (tree,)
+    assert unexpected(getattr(linters, linter)(*arguments), driver.variant)
 
 
 @pytest.mark.parametrize(
@@ -294,7 +292,7 @@ def test_a_fault_of_the_chart_is_found(
     manifests = tmp_path / "manifests"
     manifests.mkdir()
     findings = linters.chart(copy, manifests, CHART_VALUES) or linters.manifests(manifests)
-    assert unexpected(findings or linters.checkov(manifests, "kubernetes"), driver.variant)
+    assert unexpected(findings or linters.checkov([manifests], "kubernetes"), driver.variant)
 
 
 @pytest.mark.parametrize(

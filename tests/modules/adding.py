@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,8 +12,8 @@ from typing import Any
 from copier import run_copy
 
 from tests.conftest import run
-from tools.install import manager
-from tools.render import snapshot
+from tools.install import install, manager
+from tools.render import render, snapshot
 
 Fields = list[dict[str, Any]]
 SAMPLE = {
@@ -57,3 +59,23 @@ def add_module(service: Path, answers: Mapping[str, object]) -> None:
     with tempfile.TemporaryDirectory(prefix="plinth-") as folder:
         run_copy(str(snapshot(Path(folder))), service, data={**answers}, defaults=True, quiet=True)
     run(service, manager(service), "run", "module:register")
+
+
+def service_with_module(variant: str, answers: Mapping[str, object], service: Path, shared: Path) -> Path:
+    """A service with its packages and a module: written once, by whoever needs it first, and copied for all others.
+
+    Args:
+        shared: a folder of this run, which all workers know
+    """
+    first = shared / "with-module" / variant
+    first.parent.mkdir(exist_ok=True)
+    with first.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not first.exists():
+            draft = render(variant, first.with_suffix(".draft"))
+            install(draft)
+            add_module(draft, answers)
+            draft.rename(first)
+    shutil.copytree(first, service, ignore=shutil.ignore_patterns("node_modules"))
+    install(service)
+    return service

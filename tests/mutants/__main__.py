@@ -26,10 +26,11 @@ def main(arguments: list[str]) -> int:
     os.environ["PATH"] = environment()["PATH"]  # as in the tests: a module is registered by the service's own scripts
     failed = 0
     with tempfile.TemporaryDirectory(prefix="plinth-mutants-") as folder:
-        workshops = Workshops(Path(folder))
+        workshops = Workshops(Path(folder), Path(folder))
         for mutant in mutants:
             began = time.monotonic()
-            verdict, output = workshops[mutant.subject].judge(mutant)
+            verdicts, output = workshops[mutant.subject].judge(mutant)
+            verdict = verdicts[mutant]
             print(f"{verdict:9} {time.monotonic() - began:4.0f} s  {mutant}", flush=True)
             if verdict != "killed":
                 failed += 1

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from tests.conformance.conftest import DRIVERS, MODULES
 from tests.mutants import Mutant, load
 from tests.mutants.workshop import Workshops
 
-# The rest, whose tests wait for timeouts and stopped servers, run in `make mutants`.
-ALWAYS = {11, 12, 13, 14, 22, 23, 24, 25, 26}
+GROUPS = ({11, 14, 22, 24, 25, 26}, {12, 13, 23})
+"""Of input and concurrency. The checks of a group are sabotaged at once: no sabotage makes the test of another fail."""
+
+
+def groups() -> Iterator[list[Mutant]]:
+    """A mutant of each check of a group, for each subject. `make mutants` judges all that there are, each alone."""
+    mutants = load()
+    for subject in dict.fromkeys(mutant.subject for mutant in mutants):
+        for checks in GROUPS:
+            first: dict[int, Mutant] = {}
+            for mutant in mutants:
+                if mutant.subject == subject and mutant.check in checks:
+                    first.setdefault(mutant.check, mutant)
+            if first:
+                yield list(first.values())
+
+
+def name_of(group: list[Mutant]) -> str:
+    return f"{group[0].subject} {' '.join(str(mutant.check) for mutant in group)}"
 
 
 @pytest.fixture(scope="session")
-def workshops(tmp_path_factory: pytest.TempPathFactory) -> Workshops:
-    return Workshops(tmp_path_factory.mktemp("mutants"))
+def workshops(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Workshops:
+    return Workshops(tmp_path_factory.mktemp("mutants"), shared)
 
 
 @pytest.mark.parametrize("mutant", load(), ids=str)
@@ -33,7 +53,7 @@ def test_every_module_has_mutants_of_what_it_does_itself() -> None:
     assert mutated >= {(driver.variant, check) for driver in MODULES for check in driver.checks & {6, 7, 13}}
 
 
-@pytest.mark.parametrize("mutant", [mutant for mutant in load() if mutant.check in ALWAYS], ids=str)
-def test_a_mutant_is_killed(workshops: Workshops, mutant: Mutant) -> None:
-    verdict, output = workshops[mutant.subject].judge(mutant)
-    assert verdict == "killed", output
+@pytest.mark.parametrize("group", list(groups()), ids=name_of)
+def test_mutants_are_killed(workshops: Workshops, group: list[Mutant]) -> None:
+    verdicts, output = workshops[group[0].subject].judge(*group)
+    assert verdicts == dict.fromkeys(group, "killed"), output

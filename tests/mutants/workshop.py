@@ -6,11 +6,12 @@ import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from tests.conformance.drivers.modules import answers
-from tests.modules.adding import add_module
+from tests.modules.adding import service_with_module
 from tests.mutants import Mutant
 from tools import ROOT
 from tools.install import install, manager
@@ -21,28 +22,36 @@ Verdict = Literal["killed", "SURVIVED", "BROKEN"]
 
 
 class Workshop:
-    """A service with its packages, and with a module if its subject has one, changed for one mutant at a time."""
+    """A service with its packages, and with a module if its subject has one, which mutants change for their tests."""
 
-    def __init__(self, subject: str, folder: Path) -> None:
+    def __init__(self, subject: str, folder: Path, shared: Path) -> None:
         variant = subject.removesuffix("-module")
-        self._service = render(variant, folder / subject)
         self._report = folder / f"{subject}.xml"
-        install(self._service)
-        if subject != variant:
-            add_module(self._service, answers(variant))
+        if subject == variant:
+            self._service = render(variant, folder / subject)
+            install(self._service)
+        else:
+            self._service = service_with_module(variant, answers(variant), folder / subject, shared)
 
     def applies(self, mutant: Mutant) -> bool:
         """Whether what is to be replaced is there, once."""
         return self._target(mutant) is not None
 
-    def judge(self, mutant: Mutant) -> tuple[Verdict, str]:
-        """Builds the sabotaged service and runs the test that must fail. Returns the verdict, and what was printed."""
-        file = self._target(mutant)
-        if file is None:
-            return "BROKEN", f"{mutant.file} does not hold this once: {mutant.find}"
-        original = file.read_text()
-        file.write_text(original.replace(mutant.find, mutant.replace))
+    def judge(self, *mutants: Mutant) -> tuple[dict[Mutant, Verdict], str]:
+        """Builds the service with some sabotages at once and runs the tests that must fail.
+
+        Returns:
+            the verdict on each mutant, and what was printed
+        """
+        originals: dict[Path, str] = {}
         try:
+            for mutant in mutants:
+                file = self._target(mutant)
+                if file is None:
+                    return dict.fromkeys(mutants, "BROKEN"), f"{mutant.file} does not hold this once: {mutant.find}"
+                text = file.read_text()
+                originals.setdefault(file, text)
+                file.write_text(text.replace(mutant.find, mutant.replace))
             build = subprocess.run(
                 [manager(self._service), "run", "build"],
                 cwd=self._service,
@@ -51,9 +60,12 @@ class Workshop:
                 text=True,
                 check=False,
             )
-            return self._check(mutant) if build.returncode == 0 else ("BROKEN", build.stdout + build.stderr)
+            if build.returncode != 0:
+                return dict.fromkeys(mutants, "BROKEN"), build.stdout + build.stderr
+            return self._check(mutants)
         finally:
-            file.write_text(original)
+            for file, text in originals.items():
+                file.write_text(text)
 
     def _target(self, mutant: Mutant) -> Path | None:
         path = mutant.file
@@ -61,8 +73,8 @@ class Workshop:
         files = [file for file in found if file.is_file()]
         return files[0] if len(files) == 1 and files[0].read_text().count(mutant.find) == 1 else None
 
-    def _check(self, mutant: Mutant) -> tuple[Verdict, str]:
-        """A test that cannot even begin, since the service does not start, proves nothing."""
+    def _check(self, mutants: Sequence[Mutant]) -> tuple[dict[Mutant, Verdict], str]:
+        subject = mutants[0].subject
         self._report.unlink(missing_ok=True)
         result = subprocess.run(
             [
@@ -71,14 +83,14 @@ class Workshop:
                     "-m",
                     "pytest",
                     "-q",
-                    "-x",
                     "-p",
                     "no:cacheprovider",
                     f"--junit-xml={self._report}",
                     "-k",
-                    mutant.subject if mutant.module else f"{mutant.subject} and not {mutant.subject}-module",
+                    subject if mutants[0].module else f"{subject} and not {subject}-module",
                 ),
-                f"tests/conformance/{mutant.test}",
+                *(["-x"] if len(mutants) == 1 else []),
+                *(f"tests/conformance/{mutant.test}" for mutant in mutants),
             ],
             cwd=ROOT,
             env=os.environ | {"CONFORMANCE_SERVICE": str(self._service)},
@@ -86,21 +98,32 @@ class Workshop:
             text=True,
             check=False,
         )
+        output = result.stdout + result.stderr
         if not self._report.exists():
-            return "BROKEN", result.stdout + result.stderr
-        suite = ElementTree.parse(self._report).getroot().find("testsuite")  # noqa: S314 - pytest wrote it
-        assert suite is not None
-        if int(suite.attrib["errors"]) or not int(suite.attrib["tests"]):
-            return "BROKEN", result.stdout + result.stderr
-        return "killed" if int(suite.attrib["failures"]) else "SURVIVED", result.stdout
+            return dict.fromkeys(mutants, "BROKEN"), output
+        cases = list(ElementTree.parse(self._report).getroot().iter("testcase"))  # noqa: S314 - pytest wrote it
+        return {mutant: _verdict([case for case in cases if _is_of(case, mutant)]) for mutant in mutants}, output
+
+
+def _is_of(case: ElementTree.Element, mutant: Mutant) -> bool:
+    file, _, name = mutant.test.partition("::")
+    found = case.attrib["classname"].rpartition(".")[2], case.attrib["name"].partition("[")[0]
+    return found == (file.removesuffix(".py"), name or found[1])
+
+
+def _verdict(cases: Sequence[ElementTree.Element]) -> Verdict:
+    """A test that cannot even begin, since the service does not start, proves nothing."""
+    if not cases or any(case.find("error") is not None for case in cases):
+        return "BROKEN"
+    return "killed" if any(case.find("failure") is not None for case in cases) else "SURVIVED"
 
 
 class Workshops(dict[str, Workshop]):
     """One per variant, and one per variant with a module, made when it is needed."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, shared: Path) -> None:
+        self._folder, self._shared = folder, shared
 
     def __missing__(self, subject: str) -> Workshop:
-        self[subject] = Workshop(subject, self._folder)
+        self[subject] = Workshop(subject, self._folder, self._shared)
         return self[subject]

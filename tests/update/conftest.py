@@ -16,7 +16,7 @@ from tests.conftest import run
 from tests.copying import commit, copier, git, update
 from tests.update.edits import EDITS, everywhere
 from tools import ROOT
-from tools.install import install, manager
+from tools.install import install, manager, own
 from tools.releases import Release, load
 from tools.render import snapshot
 
@@ -91,8 +91,11 @@ def updated(request: pytest.FixtureRequest, published: Published, tmp_path_facto
     published.copy(release, variant, service)
     install(service)
     rows = rows_after(service, "db:migrate", "db:seed")
-    for modules in [*service.glob("*/*/node_modules"), service / "node_modules"]:
-        shutil.rmtree(modules)  # what other tests share would be written into
+    if manager(service) == "npm":
+        own(service)
+    else:  # what other tests share would be written into
+        for modules in [*service.glob("*/*/node_modules"), service / "node_modules"]:
+            shutil.rmtree(modules)
     work = edited(service, variant)
     update(service, "--vcs-ref=HEAD")
     run(service, manager(service), "install")

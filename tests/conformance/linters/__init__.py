@@ -86,11 +86,16 @@ class Linters:
         report = self._json("hadolint", "--no-fail", "--format=json", folder / "Dockerfile")
         return [Finding("hadolint", entry["code"], f"line {entry['line']}", entry["message"]) for entry in report]
 
-    def checkov(self, folder: Path, *frameworks: str) -> list[Finding]:
+    def checkov(self, folders: Sequence[Path], *frameworks: str) -> list[Finding]:
         """Known bad settings of what deploys."""
-        options = ["--skip-download", "--quiet", "--compact", "--output=json", "--soft-fail", "--directory", folder]
-        report = self._json("checkov", *options, "--framework", *frameworks)
-        reports = report if isinstance(report, list) else [report]
+        options = ["--skip-download", "--quiet", "--compact", "--output=json", "--soft-fail"]
+        directories = [word for folder in folders for word in ("--directory", folder)]
+        text = self._run(self._bin / "checkov", *options, *directories, "--framework", *frameworks).strip()
+        reports: list[Any] = []
+        while text:  # a document for each folder: of one framework, or a list
+            report, end = json.JSONDecoder().raw_decode(text)
+            reports += report if isinstance(report, list) else [report]
+            text = text[end:].lstrip()
         return [
             Finding("checkov", entry["check_id"], f"{entry['file_path']} {entry['resource']}", entry["check_name"])
             for part in reports
