@@ -12,7 +12,8 @@ import psycopg
 from psycopg import sql
 
 # As the superuser: policies may hide rows from all others.
-password = json.loads(Path(".data/postgres/access.json").read_text())["passwords"]["postgres"]
+[access] = Path(".data").rglob("postgres/access.json")
+password = json.loads(access.read_text())["passwords"]["postgres"]
 url = httpx.URL(os.environ["MIGRATION_DATABASE_URL"]).copy_with(username="postgres", password=password)
 with psycopg.connect(str(url)) as connection:
     tables = connection.execute("SELECT schemaname, relname FROM pg_stat_user_tables ORDER BY 1, 2").fetchall()

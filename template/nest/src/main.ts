@@ -1,9 +1,10 @@
 import 'reflect-metadata';
-import { createApp } from './app.js';
 import { configOrExit, readConfig } from './config/config.js';
 import { shutDownOnSignals } from './shutdown.js';
 
 const config = configOrExit(readConfig);
+// Loaded once the settings are known to be right: where they are not, the process says so at once.
+const { createApp } = await import('./app.js');
 const app = await createApp(config);
 
 shutDownOnSignals(app);

@@ -195,7 +195,8 @@ def _install_python(home: Path) -> None:
     print(f"Installing the linters of {_REQUIREMENTS.name} ...", file=sys.stderr, flush=True)
     subprocess.run([sys.executable, "-m", "venv", home], check=True)
     pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--requirement", str(home / _REQUIREMENTS.name)], check=True)
+    # Python compiles what is used when it is: a hundred packages come with the linters for the little that is.
+    subprocess.run([*pip, "--no-compile", "--requirement", str(home / _REQUIREMENTS.name)], check=True)
 
 
 def _install_node(home: Path) -> None:

@@ -71,6 +71,13 @@ describe('the schema', () => {
     const extra = pgTable('extra', { id: uuid('id').primaryKey() });
     expect((await findDrift({ ...schema, extra })).join()).toContain('CREATE TABLE "extra"');
   });
+
+  it('is compared without a trace in other arrays', async () => {
+    await findDrift();
+    const keys: string[] = [];
+    for (const key in ['item']) keys.push(key);
+    expect(keys).toEqual(['0']);
+  });
 });
 
 describe('the role of the running service', () => {
