@@ -6,5 +6,7 @@ export default defineConfig({
     globalSetup: ['packages/database/test/support/global-setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // Much of what the tests do is waiting, so no core is left free.
+    maxWorkers: '100%',
   },
 });

@@ -10,6 +10,8 @@ export default {
   globalSetup: '<rootDir>/test/support/global-setup.js',
   globalTeardown: '<rootDir>/test/support/global-teardown.js',
   testTimeout: 60_000,
+  // Much of what the tests do is waiting, so no core is left free.
+  maxWorkers: '100%',
   // A file that failed half-way leaves connections open, which would keep the process for ever.
   forceExit: true,
 };

@@ -7,5 +7,7 @@ export default defineConfig({
     // Waiting for a lock or for 400 purchases is a matter of seconds on a slow machine.
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // Much of what the tests do is waiting, so no core is left free.
+    maxWorkers: '100%',
   },
 });

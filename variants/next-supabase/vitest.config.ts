@@ -7,5 +7,7 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // Much of what the tests do is waiting, so no core is left free.
+    maxWorkers: '100%',
   },
 });
