@@ -324,6 +324,29 @@ function inOrder(manifests) {
   return [...ordered];
 }
 
+/**
+ * The names in the code come from what one of a module's things is called. Copier asks before it knows the other modules.
+ *
+ * @throws {LauncherError} where two modules call theirs the same
+ */
+function refuseNamesakes() {
+  /** @type {Map<string, string>} */
+  const modules = new Map();
+  for (const file of readdirSync('.').sort()) {
+    const [, module] = /^\.copier-answers\.([a-z0-9-]+)\.yml$/.exec(file) ?? [];
+    const [, singular] = /^module_singular: *['"]?([a-z0-9-]+)/m.exec(module ? readFileSync(file, 'utf8') : '') ?? [];
+    if (module === undefined || singular === undefined) continue;
+    const other = modules.get(singular);
+    if (other !== undefined) {
+      throw new LauncherError(
+        `One of ${other} and one of ${module} is called "${singular}", so their names in the code are the same. ` +
+          'Take the files of the newer one away (`git status` lists them), and write it with another name.',
+      );
+    }
+    modules.set(singular, module);
+  }
+}
+
 /** @param {string[]} files manifests that are entered together */
 function register(files) {
   const manifests = inOrder(files.map((file) => JSON.parse(readFileSync(file, 'utf8'))));
@@ -365,7 +388,8 @@ try {
     process.stdout.write(HELP);
   } else {
     const manifests = readdirSync('.').filter((name) => MANIFEST.test(name));
-    if (manifests.length === 0) say('There is no module to register: `copier copy` writes one.');
+    if (manifests.length > 0) refuseNamesakes();
+    else say('There is no module to register: `copier copy` writes one.');
     const together = manifests.filter((name) => JSON.parse(readFileSync(name, 'utf8')).together === true);
     if (together.length > 0) register(together);
     for (const manifest of manifests.filter((name) => !together.includes(name))) register([manifest]);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,31 @@ def test_a_bad_plural_is_refused_with_an_example(service: Path, add: Add, name: 
 def test_a_module_that_is_there_is_not_written_again(service: Path, variant: str, add: Add) -> None:
     with pytest.raises(ValueError, match=f"There is a module {SAMPLE[variant]} in this service"):
         add(service, module_singular="thing", module_plural=SAMPLE[variant])
+
+
+def test_a_singular_that_another_module_has_is_refused(service: Path, variant: str, add: Add) -> None:
+    singular = SAMPLE[variant].removesuffix("s")
+    message = f"There is a module {SAMPLE[variant]} in this service|The code has another meaning for .{singular}"
+    with pytest.raises(ValueError, match=message):
+        add(service, module_singular=singular, module_plural="things")
+
+
+HELPERS = {
+    "fastify-bun": "apps/api/test/support/events.ts",
+    "nest-drizzle": "packages/api/test/answers.spec.ts",
+    "nest-prisma": "test/support/people.ts",
+    "nest-typeorm": "test/support/settings.ts",
+    "next-supabase": "test/support/models.ts",
+}
+"""Files of the services' own tests that a module of the same name would have written over."""
+
+
+def test_a_plural_that_would_replace_a_file_is_refused(service: Path, variant: str, add: Add) -> None:
+    helper = service / HELPERS[variant]
+    before = helper.read_text()
+    with pytest.raises(ValueError, match=re.escape(f"The service has {HELPERS[variant]} already")):
+        add(service, module_singular="thing", module_plural=helper.name.split(".")[0])
+    assert helper.read_text() == before
 
 
 FAULTS: list[tuple[object, str]] = [

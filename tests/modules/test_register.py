@@ -228,6 +228,16 @@ def test_a_file_that_is_gone_is_named_if_anything_depends_on_it(added: Path, var
     assert "README.md" not in result.stdout
 
 
+def test_two_modules_with_one_singular_are_refused_before_anything_is_changed(service: Path, add: Add) -> None:
+    for plural in ("geese", "flocks"):
+        add(service, module_singular="goose", module_plural=plural)
+    before = text_of(service)
+    result = register(service)
+    assert result.returncode == 1
+    assert 'One of flocks and one of geese is called "goose"' in result.stderr
+    assert text_of(service) == before
+
+
 def test_an_option_that_there_is_not_is_refused(service: Path) -> None:
     command = [runtime(service), "scripts/register-module.mjs", "--force"]
     result = subprocess.run(command, cwd=service, capture_output=True, text=True, check=False)
