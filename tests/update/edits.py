@@ -195,3 +195,21 @@ EDITS: dict[str, Callable[[Path], None]] = {
     "nest-prisma": nest_prisma,
     "next-supabase": next_supabase,
 }
+
+SAMPLE_DOMAIN = {
+    "nest-typeorm": ("src/events", "src/tickets", "test/events", "test/tickets"),
+    "nest-drizzle": ("packages/api/src/projects", "packages/api/src/tasks", "packages/api/src/project-stats"),
+    "fastify-bun": ("apps/api/src/modules/chat", "apps/api/src/modules/providers"),
+    "nest-prisma": ("src/customers", "src/trackings", "test/customers", "test/trackings"),
+    "next-supabase": ("lib/projects", "lib/analytics", "app/api/v1/projects"),
+}
+"""Where a variant has what it is an example of, and what its user replaces."""
+
+DROPPED: dict[str, dict[str, object]] = {
+    "nest-typeorm": {"agents_md": False},
+    "nest-drizzle": {"messaging": "none", "queue": "none"},
+    "fastify-bun": {"ai_providers": ["openai-compatible"]},
+    "nest-prisma": {"devcontainer": False},
+    "next-supabase": {"integrations": [], "graphql": False, "edge_functions": False},
+}
+"""Answers by which a variant gets less than with its defaults."""

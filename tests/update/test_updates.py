@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -14,7 +15,7 @@ import pytest
 from tests.conftest import run
 from tests.copying import COPIER, IDENTITY, answers, commit, copier, edit, git, update
 from tests.update.conftest import Published, Updated, edited, made, rows_after
-from tests.update.edits import PINNED
+from tests.update.edits import DROPPED, PINNED, SAMPLE_DOMAIN
 from tools.install import manager
 from tools.releases import Release, load
 
@@ -46,24 +47,28 @@ def test_an_update_has_no_conflict_where_only_one_side_changed(updated: Updated)
 
 
 def test_an_update_brings_what_a_new_service_has(updated: Updated, published: Published, tmp_path: Path) -> None:
-    fresh = tmp_path / updated.folder.name
-    stored = {name: value for name, value in answers(updated.folder).items() if not name.startswith("_")}
+    assert outdated(updated.folder, updated.work, published, tmp_path) == []
+
+
+def outdated(service: Path, work: str, published: Published, folder: Path) -> list[str]:
+    """The files that are not as in a new service with the same answers, but for those that the user's work changed."""
+    fresh = folder / "fresh" / service.name
+    fresh.parent.mkdir()
+    stored = {name: value for name, value in answers(service).items() if not name.startswith("_")}
     data = [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in stored.items()]
     words = [word for item in data for word in ("--data", item)]
-    result = copier("copy", "--defaults", "--vcs-ref=HEAD", *words, published.url, str(fresh), folder=tmp_path)
+    result = copier("copy", "--defaults", "--vcs-ref=HEAD", *words, published.url, str(fresh), folder=folder)
     assert result.returncode == 0, result.stderr
-    theirs = set(git(updated.folder, "diff", "--name-only", f"{updated.work}~", updated.work).splitlines())
-    theirs |= {"package-lock.json", "bun.lock", ".copier-answers.yml"}
-    wanted = {path.relative_to(fresh) for path in fresh.rglob("*") if path.is_file()}
-    outdated = [
-        str(name)
-        for name in sorted(wanted)
-        if str(name) not in theirs
-        and (
-            not (updated.folder / name).exists() or (updated.folder / name).read_bytes() != (fresh / name).read_bytes()
-        )
-    ]
-    assert outdated == []
+    kept = set(git(service, "diff", "--name-only", f"{work}~", work).splitlines())
+    kept |= {"package-lock.json", "bun.lock", ".copier-answers.yml"}
+    wanted = {str(path.relative_to(fresh)) for path in fresh.rglob("*") if path.is_file()}
+    there = set(git(service, "ls-files", "--cached", "--others", "--exclude-standard").splitlines())
+    present = {name for name in there if (service / name).exists()}
+    return sorted(
+        name
+        for name in (wanted | present) - kept
+        if name not in wanted or name not in present or (service / name).read_bytes() != (fresh / name).read_bytes()
+    )
 
 
 def test_a_package_stays_at_the_version_that_its_user_chose(updated: Updated) -> None:
@@ -129,22 +134,33 @@ def services(pairs: list[tuple[str, Release]]) -> pytest.MarkDecorator:
 
 
 @services(made())
-def test_an_update_may_change_an_answer(service: Path) -> None:
-    update(
-        service,
-        "--vcs-ref=HEAD",
-        "--data",
-        "kubernetes=true",
-        "--data",
-        "project_name=Box Office",
-        "--data",
-        "port=4100",
-    )
+def test_an_update_may_change_answers(
+    service: Path, published: Published, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    variant, _ = request.node.callspec.params["service"]
+    changed = {"kubernetes": True, "project_name": "Box Office", "port": 4100, **DROPPED[variant]}
+    given = tmp_path / "answers.json"
+    given.write_text(json.dumps(changed))
+    work = git(service, "rev-parse", "HEAD")
+    update(service, "--vcs-ref=HEAD", "--data-file", str(given))
     assert (service / "deploy" / "helm" / "Chart.yaml").is_file()
     assert (service / "README.md").read_text().startswith("# Box Office\n")
     assert "PORT=4100" in (service / ".env.example").read_text().splitlines()
     assert (service / "README.md").read_text().endswith("\n## On call\n\nRing the box office.\n")
     assert conflicts(service) == {DASHBOARD}  # it has the name in a line, and its user has put all lines differently
+    assert changed.items() <= answers(service).items()
+    assert outdated(service, work, published, tmp_path) == []
+
+
+@services(of_some_variant())
+def test_a_sample_domain_that_its_user_has_removed_stays_away(service: Path, request: pytest.FixtureRequest) -> None:
+    variant, _ = request.node.callspec.params["service"]
+    for folder in SAMPLE_DOMAIN[variant]:
+        shutil.rmtree(service / folder)
+    commit(service, "Our own domain instead")
+    update(service, "--vcs-ref=HEAD")
+    assert [folder for folder in SAMPLE_DOMAIN[variant] if (service / folder).exists()] == []
+    assert conflicts(service) == set()
 
 
 @services(of_some_variant())
