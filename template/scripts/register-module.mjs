@@ -334,7 +334,8 @@ function refuseNamesakes() {
   const modules = new Map();
   for (const file of readdirSync('.').sort()) {
     const [, module] = /^\.copier-answers\.([a-z0-9-]+)\.yml$/.exec(file) ?? [];
-    const [, singular] = /^module_singular: *['"]?([a-z0-9-]+)/m.exec(module ? readFileSync(file, 'utf8') : '') ?? [];
+    const text = module === undefined ? '' : readFileSync(file, 'utf8');
+    const [, singular] = /^module_singular: *['"]?([a-z0-9-]+)/m.exec(text) ?? [];
     if (module === undefined || singular === undefined) continue;
     const other = modules.get(singular);
     if (other !== undefined) {
