@@ -102,6 +102,14 @@ def packages_can_be_linked(shared: Path) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def copier_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Copier keeps what it fetches in a folder of the tests: nobody needs their templates afterwards."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COPIER_CACHE_DIR", str(tmp_path_factory.mktemp("copier-cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def lean_copier() -> Iterator[None]:
     """Rendering in half of the CPU time, where the tests render in their own process; `copier` itself stays as it is.
 

@@ -7,8 +7,9 @@
  *     node scripts/template-update.mjs [--check] [--branch] [--report FILE]
  */
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import util from 'node:util';
@@ -37,10 +38,12 @@ const say = (line) => void process.stdout.write(`${line}\n`);
 
 /**
  * @param {string[]} command
+ * @param {Record<string, string>} [env] beside that of this process
  * @returns {{ code: number | null, output: string }}
  */
-function run([program = '', ...args]) {
+function run([program = '', ...args], env = {}) {
   const { status, stdout, stderr, error } = spawnSync(program, args, {
+    env: { ...process.env, ...env },
     encoding: 'utf8',
     maxBuffer: 2 ** 28,
   });
@@ -116,7 +119,12 @@ function update(release) {
       'Copier is needed, and there is none. Install pipx (https://pipx.pypa.io) or uv (https://docs.astral.sh/uv/): either can run it.',
     );
   }
-  const { code, output } = run([...copier, 'update', '--defaults', '--vcs-ref', release]);
+  // Copier keeps what it fetches, and can never read it again if it was killed at a bad moment: this run has a place of its own.
+  const cache = mkdtempSync(join(tmpdir(), 'copier-'));
+  const { code, output } = run([...copier, 'update', '--defaults', '--vcs-ref', release], {
+    COPIER_CACHE_DIR: cache,
+  });
+  rmSync(cache, { recursive: true, force: true });
   if (code !== 0) throw new LauncherError(`copier update failed:\n${output.trim()}`);
   const conflicts = git('diff', '--name-only', '--diff-filter=U').split('\n').filter(Boolean);
   const installed = run([packageManager, 'install']);

@@ -132,6 +132,24 @@ def test_a_service_on_bun_is_installed_and_checked_by_bun(variant: str, released
     assert result.stdout.endswith("".join(f"- `bun {step}`: passes\n" for step in steps))
 
 
+def test_what_a_killed_copier_has_left_is_in_nobodys_way(
+    service: Path, released: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("COPIER_CACHE_DIR", str(cache))
+    assert copier("copy", "--defaults", released, str(tmp_path / "other"), folder=tmp_path).returncode == 0
+    [mirror] = cache.glob("*.git")
+    git(mirror, "worktree", "add", "--detach", str(tmp_path / "tree"), NEW)
+    (mirror / "worktrees" / "tree" / "HEAD").write_text("0" * 40 + "\n")  # as it is before git has written the commit
+    failed = copier("update", "--defaults", folder=service)
+    assert "bad object worktrees/tree/HEAD" in failed.stderr
+    assert git(service, "status", "--porcelain") == ""
+
+    result = template_update(service)
+    assert result.returncode == 0, result.stderr
+    assert (service / "tsconfig.json").read_text().startswith("// New.\n")
+
+
 def test_a_service_of_the_newest_release_is_up_to_date(service: Path, tmp_path: Path) -> None:
     edit(service / ".copier-answers.yml", f"_commit: {OLD}", f"_commit: {NEW}-3-gabcdef0")
     report = tmp_path / "report.md"
