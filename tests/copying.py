@@ -57,6 +57,13 @@ def answers(service: Path) -> dict[str, Any]:
     return stored
 
 
+def data(folder: Path, **given: object) -> list[str]:
+    """Answers for Copier, in a file beside the service."""
+    file = folder.with_name("data.yml")
+    file.write_text(yaml.safe_dump(given))
+    return ["--data-file", str(file)]
+
+
 def edit(file: Path, old: str, new: str) -> None:
     text = file.read_text()
     assert old in text, f"{file} has changed: this test needs {old!r} in it"

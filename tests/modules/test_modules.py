@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.conftest import run
-from tests.copying import answers, commit, copier, edit, git
+from tests.copying import answers, commit, copier, data, edit, git
 from tests.modules.adding import every_type
 from tools import VARIANTS
 from tools.install import install, manager
@@ -135,12 +135,6 @@ class Grown:
         """Runs one of the service's scripts. Bun would hand on the `--` that npm wants before its arguments."""
         pm = manager(self.folder)
         run(self.folder, pm, "run", *(word for word in command if pm == "npm" or word != "--"))
-
-
-def data(folder: Path, **given: object) -> list[str]:
-    file = folder.with_name("data.yml")
-    file.write_text(yaml.safe_dump(given))
-    return ["--data-file", str(file)]
 
 
 @pytest.fixture(scope="session", params=VARIANTS)

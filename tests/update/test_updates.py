@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import run
-from tests.copying import COPIER, IDENTITY, answers, commit, copier, edit, git, update
+from tests.copying import COPIER, IDENTITY, answers, commit, copier, data, edit, git, update
 from tests.update.conftest import Published, Updated, edited, made, rows_after
 from tests.update.edits import DROPPED, PINNED, SAMPLE_DOMAIN
 from tools.install import manager
@@ -55,9 +55,8 @@ def outdated(service: Path, work: str, published: Published, folder: Path) -> li
     fresh = folder / "fresh" / service.name
     fresh.parent.mkdir()
     stored = {name: value for name, value in answers(service).items() if not name.startswith("_")}
-    data = [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in stored.items()]
-    words = [word for item in data for word in ("--data", item)]
-    result = copier("copy", "--defaults", "--vcs-ref=HEAD", *words, published.url, str(fresh), folder=folder)
+    given = data(fresh, **stored)
+    result = copier("copy", "--defaults", "--vcs-ref=HEAD", *given, published.url, str(fresh), folder=folder)
     assert result.returncode == 0, result.stderr
     kept = set(git(service, "diff", "--name-only", f"{work}~", work).splitlines())
     kept |= {"package-lock.json", "bun.lock", ".copier-answers.yml"}
@@ -139,10 +138,8 @@ def test_an_update_may_change_answers(
 ) -> None:
     variant, _ = request.node.callspec.params["service"]
     changed = {"kubernetes": True, "project_name": "Box Office", "port": 4100, **DROPPED[variant]}
-    given = tmp_path / "answers.json"
-    given.write_text(json.dumps(changed))
     work = git(service, "rev-parse", "HEAD")
-    update(service, "--vcs-ref=HEAD", "--data-file", str(given))
+    update(service, "--vcs-ref=HEAD", *data(service, **changed))
     assert (service / "deploy" / "helm" / "Chart.yaml").is_file()
     assert (service / "README.md").read_text().startswith("# Box Office\n")
     assert "PORT=4100" in (service / ".env.example").read_text().splitlines()
