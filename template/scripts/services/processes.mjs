@@ -1,6 +1,7 @@
 // @ts-check
 /** Processes, locks and ports: what each embedded server needs, whichever server it is. */
 import { execFileSync, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { closeSync, linkSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import process from 'node:process';
@@ -363,25 +364,27 @@ export async function startServer({
 }
 
 /**
- * A TCP port on 127.0.0.1 that nobody listens on.
+ * A TCP port on 127.0.0.1 that nobody listens on. It is below the ports that the system gives to outgoing
+ * connections and to servers that take any: those are gone again before whoever asked has started.
  *
  * @param {number} [preferred]
- * @returns {Promise<number>}
+ * @returns {Promise<number>} the preferred one where it is free
  */
-export async function freePort(preferred = 0) {
-  /** @param {number} port @returns {Promise<number | undefined>} */
-  const tryPort = (port) =>
-    new Promise((resolve) => {
-      const server = createServer();
-      server.once('error', () => resolve(undefined));
-      server.listen(port, '127.0.0.1', () => {
-        const address = server.address();
-        server.close(() => resolve(address && typeof address === 'object' ? address.port : undefined));
-      });
-    });
-  const port = (await tryPort(preferred)) ?? (await tryPort(0));
-  if (!port) throw new LauncherError('No TCP port is free on 127.0.0.1.');
-  return port;
+export async function freePort(preferred) {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const port = attempt === 0 && preferred ? preferred : randomInt(20_000, 32_768);
+    if (await isFree(port)) return port;
+  }
+  throw new LauncherError('No TCP port is free on 127.0.0.1.');
+}
+
+/** @param {number} port @returns {Promise<boolean>} */
+function isFree(port) {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
 }
 
 /**

@@ -4,11 +4,10 @@
  * of it as JSON.
  */
 import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
 import { registerHooks } from 'node:module';
-import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { freePort } from '../scripts/services/processes.mjs';
 import { here, round, serve } from './harness.ts';
 
 // The tests' Google imports its parts by the names that they have when compiled.
@@ -114,14 +113,6 @@ while (trackings.length > 0) {
       ),
     ),
   );
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as import('node:net').AddressInfo;
-  server.close();
-  return port;
 }
 
 /** Resolves once it runs jobs: one that is killed while it starts proves nothing. */

@@ -1,15 +1,8 @@
 /** The service as it is deployed, on a free port that it tells whoever measures. */
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../scripts/services/processes.mjs';
 
-const probe = createServer().listen(0, '127.0.0.1');
-await once(probe, 'listening');
-const address = probe.address();
-const port = typeof address === 'object' && address !== null ? address.port : 0;
-probe.close();
-await once(probe, 'close');
-
+const port = await freePort();
 process.env.PORT = `${port}`;
 process.env.HOST = '127.0.0.1';
 process.once('disconnect', () => process.exit(1)); // whoever measures has gone

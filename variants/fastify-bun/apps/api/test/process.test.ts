@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'bun:test';
+import { freePort } from '../../../scripts/services/processes.mjs';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { openEvents } from './support/events.js';
 import { gateways, startChat } from './support/providers.js';
@@ -22,13 +23,6 @@ function start(changes: Record<string, string>) {
   const env = { PATH: process.env.PATH, ...settings(database), HOST: '127.0.0.1', ...changes };
   // A folder without .env, which Bun would read.
   return Bun.spawn([process.execPath, ENTRY], { env, cwd: '/tmp', stdout: 'pipe', stderr: 'pipe' });
-}
-
-async function freePort(): Promise<number> {
-  const server = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } });
-  const { port } = server;
-  server.stop(true);
-  return port;
 }
 
 async function whenReady(url: string): Promise<void> {
