@@ -8,13 +8,11 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from jinja2 import Environment
-from jinja2.lexer import get_lexer
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.lean_copier import lean_copier
 from tools import ROOT, TOOLCHAIN, VARIANTS
 from tools.install import install, manager
 from tools.render import render, snapshot
@@ -110,23 +108,9 @@ def copier_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def lean_copier() -> Iterator[None]:
-    """Rendering in half of the CPU time, where the tests render in their own process; `copier` itself stays as it is.
-
-    Copier compiles a template for each part of each path, and asks git for each file whether it keeps modes.
-    """
-    compile_anew = Environment.compile
-    compiled: dict[object, Any] = {}
-
-    def compile_once(env: Environment, source: str, *arguments: Any, **options: Any) -> Any:
-        key = (type(env), get_lexer(env), *env.extensions, source, *arguments, *sorted(options.items()))
-        if key not in compiled:
-            compiled[key] = compile_anew(env, source, *arguments, **options)
-        return compiled[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Environment, "compile", compile_once)
-        patch.setattr("copier._main.Worker._sync_git_index_executable_bit", lambda *_: None)
+def own_copier() -> Iterator[None]:
+    """Rendering in the tests' own process takes half of the time."""
+    with lean_copier():
         yield
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import yaml
 
 from tools import ROOT, VARIANTS
 
-COPIER = Path(sys.executable).with_name("copier")
+COPIER = [str(Path(sys.executable).with_name("copier"))]
+LEAN_COPIER = [sys.executable, "-P", str(Path(__file__).with_name("lean_copier.py"))]
 ON_BUN = [name for name in VARIANTS if (ROOT / "variants" / name / "bun.lock.jinja").exists()]
 """The variants that Bun runs and installs."""
 
@@ -38,10 +40,10 @@ def commit(folder: Path, message: str) -> str:
     return git(folder, "rev-parse", "HEAD")
 
 
-def copier(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def copier(*arguments: str, folder: Path, program: Sequence[str] = LEAN_COPIER) -> subprocess.CompletedProcess[str]:
     """The program as a user runs it, at no terminal."""
     return subprocess.run(
-        [str(COPIER), *arguments],
+        [*program, *arguments],
         cwd=folder,
         env=os.environ | IDENTITY,
         stdin=subprocess.DEVNULL,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.copying import answers, commit, copier, edit, git, update
+from tests.copying import COPIER, LEAN_COPIER, answers, commit, copier, edit, git, update
 from tools import DEFAULT_VARIANT, ROOT
 from tools.render import snapshot
 
@@ -56,14 +57,14 @@ def age(template: Path) -> None:
     edit(variant / "package-lock.json.jinja", '"lockfileVersion": 3', '"lockfileVersion": 2')
 
 
-@pytest.fixture
-def service(published: Published, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made(published: Published, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A service from the older state, in git, with work of its user in it."""
-    folder = tmp_path / "ticket shop"
+    folder = tmp_path_factory.mktemp("made") / "ticket shop"
     choices = ["project_name=Corner Shop", "port=4000", "ci=none", "agents_md=false"]
     data = [word for choice in choices for word in ("--data", choice)]
     result = copier(
-        "copy", "--defaults", "--vcs-ref", published.older, *data, published.url, str(folder), folder=tmp_path
+        "copy", "--defaults", "--vcs-ref", published.older, *data, published.url, str(folder), folder=folder.parent
     )
     assert result.returncode == 0, result.stderr
     git(folder, "init", "--quiet", "--initial-branch=main")
@@ -78,6 +79,11 @@ def service(published: Published, tmp_path: Path) -> Path:
     (folder / ".env").write_text("PORT=4001\n")
     commit(folder, "Our work")
     return folder
+
+
+@pytest.fixture
+def service(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / made.name))
 
 
 def test_the_template_has_nothing_that_needs_trust(published: Published, tmp_path: Path) -> None:
@@ -97,6 +103,25 @@ def test_a_copy_from_a_git_url_names_the_next_commands(published: Published, tmp
     assert stored["_src_path"] == published.url
     assert published.newer.startswith(stored["_commit"])
     assert (folder / "package.json").is_file()
+
+
+def test_the_copier_of_the_tests_writes_what_copier_itself_does(
+    published: Published, made: Path, tmp_path: Path
+) -> None:
+    def trees(program: Sequence[str], folder: Path) -> list[str]:
+        """What a copy and an update have in them."""
+        new = folder / "new"
+        git(tmp_path, "init", "--quiet", str(new))
+        old = Path(shutil.copytree(made, folder / "old"))
+        copied = copier("copy", "--defaults", published.url, str(new), folder=folder, program=program)
+        assert copied.returncode == 0, copied.stderr
+        updated = copier("update", "--defaults", folder=old, program=program)
+        assert updated.returncode == 0, updated.stderr
+        for service in (new, old):
+            git(service, "add", "--all")
+        return [git(service, "write-tree") for service in (new, old)]
+
+    assert trees(LEAN_COPIER, tmp_path / "lean") == trees(COPIER, tmp_path / "usual")
 
 
 def test_a_bad_answer_is_explained_and_leaves_no_folder(published: Published, tmp_path: Path) -> None:

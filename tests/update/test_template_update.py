@@ -69,7 +69,7 @@ def service(made: Path, tmp_path: Path) -> Path:
 def template_update(
     service: Path, *arguments: str, path: str | None = None, runtime: str = "node"
 ) -> subprocess.CompletedProcess[str]:
-    programs = f"{COPIER.parent}:{os.environ['PATH']}" if path is None else path
+    programs = f"{Path(COPIER[0]).parent}:{os.environ['PATH']}" if path is None else path
     return subprocess.run(
         [shutil.which(runtime) or runtime, "scripts/template-update.mjs", *arguments],
         cwd=service,

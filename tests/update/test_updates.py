@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -118,14 +119,28 @@ def of_some_variant() -> list[tuple[str, Release]]:
     return [(release.variants[number % len(release.variants)], release) for number, release in enumerate(load())]
 
 
+Worked = Callable[[str, Release], Path]
+
+
+@pytest.fixture(scope="module")
+def worked(published: Published, tmp_path_factory: pytest.TempPathFactory) -> Worked:
+    """Makes a service of a release, with its user's work in it: once, and tests work on copies."""
+    before: dict[tuple[str, str], Path] = {}
+
+    def make(variant: str, release: Release) -> Path:
+        key = variant, release.tag
+        if key not in before:
+            before[key] = tmp_path_factory.mktemp(f"{variant}-{release}") / "service"
+            published.copy(release, variant, before[key])
+            edited(before[key], variant)
+        return before[key]
+
+    return make
+
+
 @pytest.fixture
-def service(request: pytest.FixtureRequest, published: Published, tmp_path: Path) -> Path:
-    """A service of a release, with its user's work in it."""
-    variant, release = request.param
-    folder = tmp_path / "service"
-    published.copy(release, variant, folder)
-    edited(folder, variant)
-    return folder
+def service(request: pytest.FixtureRequest, worked: Worked, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(worked(*request.param), tmp_path / "service"))
 
 
 def services(pairs: list[tuple[str, Release]]) -> pytest.MarkDecorator:
@@ -188,7 +203,7 @@ def test_an_update_that_was_interrupted_can_be_taken_back_and_repeated(
 ) -> None:
     before = git(service, "rev-parse", "HEAD^{tree}")
     process = subprocess.Popen(
-        [COPIER, "update", "--defaults", "--vcs-ref=HEAD"],
+        [*COPIER, "update", "--defaults", "--vcs-ref=HEAD"],
         cwd=service,
         # What Copier keeps may not be readable afterwards: README says so, and template:update does without.
         env=os.environ | IDENTITY | {"COPIER_CACHE_DIR": str(tmp_path / "cache")},
@@ -220,18 +235,13 @@ def test_recopy_overwrites_in_the_working_tree_what_git_still_has(service: Path)
     assert "On call" in (service / "README.md").read_text()
 
 
-def test_an_update_goes_through_releases_one_after_the_other(published: Published, tmp_path: Path) -> None:
-    variant, first = made()[0]
-    service = tmp_path / "service"
-    published.copy(first, variant, service)
-    edited(service, variant)
+def test_an_update_goes_through_releases_one_after_the_other(worked: Worked, tmp_path: Path) -> None:
+    first = worked(*made()[0])
+    service, straight = (Path(shutil.copytree(first, tmp_path / name)) for name in ("service", "straight"))
     later: list[Release] = load()[1:]
     for reference in [*(release.tag for release in later), "HEAD"]:
         update(service, f"--vcs-ref={reference}")
         commit(service, f"Update to {reference}")
-    straight = tmp_path / "straight"
-    published.copy(first, variant, straight)
-    edited(straight, variant)
     update(straight, "--vcs-ref=HEAD")
     git(straight, "add", "--all")
     assert git(straight, "write-tree") == git(service, "rev-parse", "HEAD^{tree}")
