@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.conformance.drivers import Driver
-from tests.conformance.linters import Finding, Linters, waivers
+from tests.conformance.linters import Finding, Linters, files_of, waivers
 from tests.conformance.processes import environment
 from tests.conftest import Rendered
 from tools.install import manager
@@ -117,12 +117,13 @@ def found(
 ) -> list[Finding]:
     """Everything that any linter objects to, waived or not."""
     manifests = tmp_path_factory.mktemp("manifests")
+    on_kubernetes = chart.parents[1]
     return [
         *linters.zizmor(folder),
         *linters.actionlint(folder),
         *linters.hadolint(folder),
         *linters.secrets(folder),
-        *linters.secrets(chart.parents[1]),
+        *linters.secrets(on_kubernetes, *differing(on_kubernetes, folder)),
         *linters.schema("github-workflows", folder / ".github" / "workflows" / "ci.yml"),
         *linters.schema("gitlab-ci", on_gitlab / ".gitlab-ci.yml"),
         *linters.schema("compose-spec", folder / "compose.yaml"),
@@ -132,6 +133,12 @@ def found(
         *linters.manifests(manifests),
         *linters.checkov([folder, on_gitlab, manifests], "dockerfile", "github_actions", "gitlab_ci", "kubernetes"),
     ]
+
+
+def differing(tree: Path, other: Path) -> list[Path]:
+    """The files of a tree that another has not, or not so."""
+    pairs = [(path, other / path.relative_to(tree)) for path in files_of(tree)]
+    return [path for path, twin in pairs if not twin.is_file() or twin.read_bytes() != path.read_bytes()]
 
 
 def unexpected(findings: list[Finding], variant: str) -> list[str]:
@@ -269,7 +276,7 @@ def test_a_planted_fault_is_found(
         )
     assert before in sabotaged.read_text()
     sabotaged.write_text(sabotaged.read_text().replace(before, after))
-    arguments = ([tree], "dockerfile") if linter == "checkov" else (tree,)
+    arguments = {"checkov": ([tree], "dockerfile"), "secrets": (tree, sabotaged)}.get(linter, (tree,))
     assert unexpected(getattr(linters, linter)(*arguments), driver.variant)
 
 

@@ -102,11 +102,13 @@ class Linters:
             for entry in part.get("results", {}).get("failed_checks", [])
         ]
 
-    def secrets(self, folder: Path) -> list[Finding]:
-        """Secrets, searched for as the service's own pre-commit hook does."""
+    def secrets(self, folder: Path, *among: Path) -> list[Finding]:
+        """Secrets, searched for as the service's own pre-commit hook does: among some files, or in all."""
         config = yaml.safe_load((folder / ".pre-commit-config.yaml").read_text())
         hook = next(hook for repo in config["repos"] for hook in repo["hooks"] if hook["id"] == "secrets")
-        files = [path for path in _files(folder) if not re.search(hook["exclude"], str(path.relative_to(folder)))]
+        files = [
+            path for path in among or files_of(folder) if not re.search(hook["exclude"], str(path.relative_to(folder)))
+        ]
         report = json.loads(self._run(self._bin / hook["entry"], "--json", *hook["args"], *files) or "{}")
         return [
             Finding("detect-secrets", entry["type"], f"{file}:{entry['line_number']}", "looks like a secret")
@@ -158,7 +160,7 @@ class Linters:
         return result.stdout
 
 
-def _files(folder: Path) -> Iterable[Path]:
+def files_of(folder: Path) -> Iterable[Path]:
     """What of a service is in git."""
     ignored = {"node_modules", "dist", ".next", "generated", ".data", ".git"}
     return (
@@ -170,7 +172,9 @@ def _files(folder: Path) -> Iterable[Path]:
 
 def _execute(command: Sequence[object]) -> subprocess.CompletedProcess[str]:
     words = [str(word) for word in command]
-    return subprocess.run(words, env=environment({}), capture_output=True, text=True, check=False, timeout=120)
+    # For a tree of some files, checkov would fork a process of its size a hundred times.
+    env = environment({"CHECKOV_PARALLELIZATION_TYPE": "none"})
+    return subprocess.run(words, env=env, capture_output=True, text=True, check=False, timeout=120)
 
 
 def _provide(name: str, manifests: Sequence[Path], install: Any) -> Path:
