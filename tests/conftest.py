@@ -157,3 +157,10 @@ def run(folder: Path, *command: str, check: bool = True, **env: str) -> subproce
     if check and result.returncode != 0:
         pytest.fail(f"`{' '.join(command)}` ended with {result.returncode}:\n{result.stdout}\n{result.stderr}")
     return result
+
+
+def script(service: Path, name: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Runs a script of a service. npm wants dashes before what it hands on, and Bun would hand them on too."""
+    program = manager(service)
+    dashes = ["--"] if program == "npm" and arguments else []
+    return run(service, program, "run", "--silent", name, *dashes, *arguments, check=check)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Rendered, run
+from tests.conftest import Rendered, run, script
 from tests.copying import commit, git
 from tools.install import install, manager
 
@@ -153,12 +152,6 @@ def variant_of(service: Path) -> str:
     match = re.search(r"(?m)^variant: (.+)$", (service / ".copier-answers.yml").read_text())
     assert match
     return match[1]
-
-
-def script(service: Path, name: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    program = manager(service)
-    dashes = ["--"] if program == "npm" and arguments else []
-    return run(service, program, "run", "--silent", name, *dashes, *arguments, check=check)
 
 
 def layout(service: Path) -> Layout:

@@ -40,7 +40,7 @@ def install(service: Path) -> None:
     if target.exists():
         return
     key = hashlib.sha256(b"".join(_without_answers(manifest) for manifest in [*_manifests(service), _lock(service)]))
-    _place_all(_provide(service, _STORE / key.hexdigest()[:16]), service)
+    share(_provide(service, _STORE / key.hexdigest()[:16]), service)
 
 
 def own(service: Path) -> None:
@@ -52,8 +52,11 @@ def own(service: Path) -> None:
         hidden.write_bytes(text)
 
 
-def _place_all(source: Path, service: Path) -> None:
-    """The node_modules of the workspaces, and then those of the service itself: with these it is installed."""
+def share(source: Path, service: Path) -> None:
+    """Gives a service what is installed in another.
+
+    The node_modules of the workspaces come first, and then those of the service itself: with these it is installed.
+    """
     for manifest in reversed(_manifests(source)):
         modules = manifest.parent / "node_modules"
         if modules.exists():
@@ -109,7 +112,7 @@ def _provide(service: Path, store: Path) -> Path:
             nearest = _nearest(service)
             if nearest is not None:
                 command = _COMPLETE
-                _place_all(nearest, work)
+                share(nearest, work)
                 own(work)
             result = subprocess.run(command, cwd=work, env=environment(), capture_output=True, text=True, check=False)
             if result.returncode != 0:

@@ -26,8 +26,12 @@ SAMPLE = {
 """A module of the variant's own domain, that others may refer to."""
 
 
-def every_type(variant: str) -> Fields:
-    """Fields of each type, required and not, unique and indexed where the type can be that."""
+def every_type(variant: str, plural: str = "venues") -> Fields:
+    """Fields of each type, required and not, unique and indexed where the type can be that.
+
+    Args:
+        plural: of the module that has them, to which one of them refers
+    """
     return [
         {"name": "name", "type": "string", "required": True, "unique": True},
         {"name": "nickname", "type": "string", "indexed": True},
@@ -50,7 +54,7 @@ def every_type(variant: str) -> Fields:
         {"name": "settings", "type": "json"},
         {"name": "layout", "type": "json", "required": True},
         {"name": "ownerId", "type": "reference", "to": SAMPLE[variant]},
-        {"name": "parentId", "type": "reference", "to": "venues"},
+        {"name": "parentId", "type": "reference", "to": plural},
     ]
 
 

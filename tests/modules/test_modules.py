@@ -1,4 +1,7 @@
-"""A module with a field of each type, in a service that its user has changed: it works at once, and is updated."""
+"""A module with a field of each type, in a service that its user has changed: it is registered, and updated.
+
+That it works at once is seen where services of earlier releases are updated (tests/update), and in tests/conformance.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.conftest import run
+from tests.conftest import script
 from tests.copying import answers, commit, copier, data, edit, git
 from tests.modules.adding import every_type
 from tools import VARIANTS
@@ -131,11 +134,6 @@ class Grown:
     def places(self) -> Places:
         return PLACES[self.variant]
 
-    def run(self, *command: str) -> None:
-        """Runs one of the service's scripts. Bun would hand on the `--` that npm wants before its arguments."""
-        pm = manager(self.folder)
-        run(self.folder, pm, "run", *(word for word in command if pm == "npm" or word != "--"))
-
 
 @pytest.fixture(scope="session", params=VARIANTS)
 def grown(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Grown:
@@ -155,25 +153,16 @@ def grown(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     git(service, "init", "--quiet", "--initial-branch=main")
     install(service)
     pm = manager(service)
-    run(service, pm, "run", "format")
+    script(service, "format")
     commit(service, "Our service")
     answered = data(service, create="module", module_singular="venue", module_fields=every_type(variant))
     result = copier("copy", "--defaults", *answered, str(template), ".", folder=service)
     assert result.returncode == 0, result.stderr
     assert f"{pm} run module:register" in result.stdout + result.stderr
     manifest = (service / ".copier-module.venues").read_bytes()
-    run(service, pm, "run", "module:register")
+    script(service, "module:register")
     commit(service, "Venues")
     return Grown(variant, service, template, manifest)
-
-
-@pytest.mark.parametrize("command", ["lint", "typecheck", "db:check", "openapi -- --check"])
-def test_a_service_with_a_module_passes_its_own_checks(grown: Grown, command: str) -> None:
-    grown.run(*command.split())
-
-
-def test_all_tests_of_the_service_and_of_its_module_pass(grown: Grown) -> None:
-    grown.run("test")
 
 
 def test_the_migration_is_the_newest_and_no_other_has_changed(grown: Grown) -> None:
@@ -189,7 +178,7 @@ def test_the_migration_is_the_newest_and_no_other_has_changed(grown: Grown) -> N
 
 def test_a_second_time_changes_nothing(grown: Grown) -> None:
     (grown.folder / ".copier-module.venues").write_bytes(grown.manifest)
-    grown.run("module:register")
+    script(grown.folder, "module:register")
     assert git(grown.folder, "status", "--porcelain") == ""
 
 
@@ -254,18 +243,3 @@ def test_a_recopy_of_the_service_is_none_of_a_module(copy: Grown) -> None:
     package = json.loads((copy.folder / "package.json").read_text())
     runtime = "bun" if manager(copy.folder) == "bun" else "node"
     assert package["scripts"]["module:register"] == f"{runtime} scripts/register-module.mjs"
-
-
-def test_a_module_of_a_reference_that_is_required_works_too(copy: Grown) -> None:
-    service = copy.folder
-    install(service)
-    fields = [
-        {"name": "title", "type": "string", "required": True},
-        {"name": "venueId", "type": "reference", "to": "venues", "required": True},
-    ]
-    answered = data(
-        service, create="module", module_singular="show-case", module_fields=fields, module_soft_delete=True
-    )
-    assert copier("copy", "--defaults", *answered, str(copy.template), ".", folder=service).returncode == 0
-    for command in ("module:register", "lint", "typecheck", "test -- show-cases"):
-        copy.run(*command.split())

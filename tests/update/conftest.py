@@ -14,9 +14,10 @@ import pytest
 
 from tests.conftest import run
 from tests.copying import commit, copier, git, update
+from tests.modules.adding import add_module, every_type
 from tests.update.edits import EDITS, everywhere
 from tools import ROOT
-from tools.install import install, manager, own
+from tools.install import install, manager, own, share
 from tools.releases import Release, load
 from tools.render import snapshot
 
@@ -100,6 +101,23 @@ def updated(request: pytest.FixtureRequest, published: Published, tmp_path_facto
     update(service, "--vcs-ref=HEAD")
     run(service, manager(service), "install")
     return Updated(variant, service, work, rows)
+
+
+@pytest.fixture(scope="session")
+def with_modules(updated: Updated, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An updated service with two modules beside its own: one with a field of each type, one that refers to that."""
+    service = tmp_path_factory.mktemp("with-modules") / "service"
+    shutil.copytree(updated.folder, service, symlinks=True, ignore=shutil.ignore_patterns("node_modules", ".data"))
+    share(updated.folder, service)
+    fields = every_type(updated.variant, "exhibits")
+    add_module(service, {"create": "module", "module_singular": "exhibit", "module_fields": fields})
+    fields = [
+        {"name": "title", "type": "string", "required": True},
+        {"name": "exhibitId", "type": "reference", "to": "exhibits", "required": True},
+    ]
+    case = {"module_singular": "show-case", "module_fields": fields, "module_soft_delete": True}
+    add_module(service, {"create": "module", **case})
+    return service
 
 
 def edited(service: Path, variant: str) -> str:

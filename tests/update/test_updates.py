@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import run
+from tests.conftest import script
 from tests.copying import COPIER, IDENTITY, answers, commit, copier, data, edit, git, update
 from tests.update.conftest import Published, Updated, edited, made, rows_after
 from tests.update.edits import DROPPED, PINNED, SAMPLE_DOMAIN
@@ -84,9 +84,9 @@ def installed(updated: Updated, name: str) -> str:
     return version
 
 
-@pytest.mark.parametrize("command", ["lint", "typecheck", "test"])
-def test_an_updated_service_passes_its_own_checks(updated: Updated, command: str) -> None:
-    run(updated.folder, manager(updated.folder), "run", command)
+@pytest.mark.parametrize("command", ["lint", "typecheck", "db:check", "openapi --check", "test"])
+def test_an_updated_service_to_which_modules_are_added_passes_its_own_checks(with_modules: Path, command: str) -> None:
+    script(with_modules, *command.split())
 
 
 def test_a_database_of_an_earlier_release_is_migrated_with_its_rows(updated: Updated) -> None:
