@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from tests import next_cache
 from tests.lean_copier import lean_copier
 from tools import ROOT, TOOLCHAIN, VARIANTS
 from tools.install import install, manager
@@ -135,10 +136,11 @@ def rendered(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Render
 
 
 @pytest.fixture(scope="session", params=VARIANTS)
-def service(request: pytest.FixtureRequest, rendered: Rendered) -> Path:
+def service(request: pytest.FixtureRequest, rendered: Rendered, shared: Path) -> Path:
     """Each variant with its defaults and its packages. Tests read it and run its scripts; they change no file of it."""
     folder = rendered(request.param)
     install(folder)
+    next_cache.take(folder, shared)
     return folder
 
 

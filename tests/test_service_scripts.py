@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import next_cache
 from tests.conftest import Rendered, run, script
 from tests.copying import commit, git
 from tools.install import install, manager
@@ -131,12 +132,13 @@ LAYOUTS = {
 
 
 @pytest.fixture(scope="module")
-def committed(service: Path, rendered: Rendered) -> Path:
+def committed(service: Path, rendered: Rendered, shared: Path) -> Path:
     """The same service once more, in git."""
     folder = rendered(variant_of(service))
     git(folder, "init", "--quiet")
     commit(folder, "As it is rendered")
     install(folder)
+    next_cache.take(folder, shared)
     return folder
 
 
@@ -145,7 +147,7 @@ def copy(committed: Path) -> Iterator[Path]:
     """A service for a test that changes it: it is brought back to what it was, for the next one."""
     yield committed
     git(committed, "checkout", "--quiet", "--force", "HEAD")
-    git(committed, "clean", "--quiet", "--force", "-dx", "--exclude=node_modules")
+    git(committed, "clean", "--quiet", "--force", "-dx", "--exclude=node_modules", "--exclude=.next/cache")
 
 
 def variant_of(service: Path) -> str:

@@ -17,6 +17,7 @@ import httpx
 import psycopg
 import pytest
 
+from tests import next_cache
 from tests.conformance.collector import Collector
 from tests.conformance.drivers import Account, Driver
 from tests.conformance.drivers.fastify_bun import FastifyBun
@@ -140,8 +141,10 @@ def folder(
     else:
         service = rendered(driver.variant)
         install(service)
+    next_cache.take(service, shared)
     build = [manager(service), "run", "build"]
     subprocess.run(build, cwd=service, env=environment({}), check=True, capture_output=True)
+    next_cache.leave(service, shared)
     return service
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from tests import next_cache
 from tests.conformance.drivers.modules import answers
 from tests.modules.adding import service_with_module
 from tests.mutants import Mutant
@@ -32,6 +33,7 @@ class Workshop:
             install(self._service)
         else:
             self._service = service_with_module(variant, answers(variant), folder / subject, shared)
+        next_cache.take(self._service, shared)
 
     def applies(self, mutant: Mutant) -> bool:
         """Whether what is to be replaced is there, once."""

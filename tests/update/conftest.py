@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import next_cache
 from tests.conftest import run
 from tests.copying import commit, copier, git, update
 from tests.modules.adding import add_module, every_type
@@ -104,11 +105,12 @@ def updated(request: pytest.FixtureRequest, published: Published, tmp_path_facto
 
 
 @pytest.fixture(scope="session")
-def with_modules(updated: Updated, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def with_modules(updated: Updated, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An updated service with two modules beside its own: one with a field of each type, one that refers to that."""
     service = tmp_path_factory.mktemp("with-modules") / "service"
     shutil.copytree(updated.folder, service, symlinks=True, ignore=shutil.ignore_patterns("node_modules", ".data"))
     share(updated.folder, service)
+    next_cache.take(service, shared)
     fields = every_type(updated.variant, "exhibits")
     add_module(service, {"create": "module", "module_singular": "exhibit", "module_fields": fields})
     fields = [
