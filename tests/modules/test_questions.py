@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from copier import run_copy
 from tests.copying import ON_BUN, answers
 from tests.modules.adding import SAMPLE, Fields, every_type
 from tests.modules.conftest import Add
+from tools import ROOT
 
 GOOD = {"name": "name", "type": "string"}
 
@@ -119,6 +121,41 @@ def test_a_plural_that_would_replace_a_file_is_refused(service: Path, variant: s
     with pytest.raises(ValueError, match=re.escape(f"The service has {HELPERS[variant]} already")):
         add(service, module_singular="thing", module_plural=helper.name.split(".")[0])
     assert helper.read_text() == before
+
+
+def test_nothing_that_a_module_writes_replaces_a_file(service: Path, variant: str, add: Add) -> None:
+    names = {"[[ module_plural ]]": "venues", "[[ module_singular ]]": "venue", ".jinja": ""}
+    places: dict[Path, Path] = {}
+    for path in (ROOT / "modules" / variant).rglob("*.*"):
+        if path.is_file() and "module_plural" in str(path) and not path.name.startswith("."):
+            place = str(path.relative_to(ROOT / "modules" / variant))
+            for name, value in names.items():
+                place = place.replace(name, value)
+            file = service / place
+            places[file.parent if "venues" in file.parts else file] = file
+    assert len(places) > 2
+    for file in places.values():
+        had = file.parent.exists()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("ours")
+        with pytest.raises(ValueError, match=r"There is a module venues|would replace"):
+            add(service, module_singular="venue")
+        assert file.read_text() == "ours"
+        if had:
+            file.unlink()
+        else:
+            shutil.rmtree(file.parent)
+
+
+def test_a_folder_in_which_a_module_of_another_variant_would_be_is_none_of_this_one_s(service: Path, add: Add) -> None:
+    """That the module is written, too, where its user has a folder of its name that it has nothing in."""
+    for folder in {"src", "lib", "app/api/v1", "apps/api/src/modules", "packages/api/src"} - {
+        str(path.relative_to(service)) for path in service.rglob("*") if path.is_dir()
+    }:
+        (service / folder / "venues").mkdir(parents=True)
+        (service / folder / "venues" / "ours.txt").write_text("ours")
+    add(service, module_singular="venue")
+    assert (service / ".copier-module.venues").exists()
 
 
 FAULTS: list[tuple[object, str]] = [
