@@ -7,7 +7,9 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,10 +19,10 @@ from tests.conftest import run
 from tests.copying import commit, copier, git, update
 from tests.modules.adding import add_module, every_type
 from tests.update.edits import EDITS, everywhere
-from tools import ROOT
+from tools import ROOT, VARIANTS
 from tools.install import install, manager, own, share
 from tools.releases import Release, load
-from tools.render import snapshot
+from tools.render import render, snapshot
 
 COUNT = Path(__file__).with_name("count.py")
 
@@ -86,39 +88,68 @@ def made() -> list[tuple[str, Release]]:
     return [(variant, release) for release in load() for variant in release.variants]
 
 
-@pytest.fixture(scope="session", params=made(), ids=lambda pair: f"{pair[0]}-{pair[1]}")
-def updated(request: pytest.FixtureRequest, published: Published, tmp_path_factory: pytest.TempPathFactory) -> Updated:
-    variant, release = request.param
-    service = tmp_path_factory.mktemp("updated") / "service"
-    published.copy(release, variant, service)
-    install(service)
-    rows = rows_after(service, "db:migrate", "db:seed")
-    if manager(service) == "npm":
-        own(service)
-    else:  # what other tests share would be written into
-        for modules in [*service.glob("*/*/node_modules"), service / "node_modules"]:
-            shutil.rmtree(modules)
-    work = edited(service, variant)
-    update(service, "--vcs-ref=HEAD")
-    run(service, manager(service), "install")
-    return Updated(variant, service, work, rows)
+Update = Callable[[str, Release], Updated]
 
 
 @pytest.fixture(scope="session")
-def with_modules(updated: Updated, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bring_up_to_date(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Update:
+    """Makes a service from a release, with its user's work in it, and updates it: each once."""
+
+    @cache
+    def make(variant: str, release: Release) -> Updated:
+        published: Published = request.getfixturevalue("published")
+        service = tmp_path_factory.mktemp("updated") / "service"
+        published.copy(release, variant, service)
+        install(service)
+        rows = rows_after(service, "db:migrate", "db:seed")
+        if manager(service) == "npm":
+            own(service)
+        else:  # what other tests share would be written into
+            for modules in [*service.glob("*/*/node_modules"), service / "node_modules"]:
+                shutil.rmtree(modules)
+        work = edited(service, variant)
+        update(service, "--vcs-ref=HEAD")
+        run(service, manager(service), "install")
+        return Updated(variant, service, work, rows)
+
+    return make
+
+
+@pytest.fixture(scope="session", params=made(), ids=lambda pair: f"{pair[0]}-{pair[1]}")
+def updated(request: pytest.FixtureRequest, bring_up_to_date: Update) -> Updated:
+    return bring_up_to_date(*request.param)
+
+
+def unreleased() -> list[tuple[str, None]]:
+    """The variants that the next release will be the first to have."""
+    return [(variant, None) for variant in VARIANTS if all(variant not in release.variants for release in load())]
+
+
+@pytest.fixture(
+    scope="session", params=[*made(), *unreleased()], ids=lambda pair: "-".join(str(part) for part in pair if part)
+)
+def with_modules(
+    request: pytest.FixtureRequest, bring_up_to_date: Update, shared: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """An updated service with two modules beside its own: one with a field of each type, one that refers to that."""
+    variant, release = request.param
     service = tmp_path_factory.mktemp("with-modules") / "service"
-    shutil.copytree(updated.folder, service, symlinks=True, ignore=shutil.ignore_patterns("node_modules", ".data"))
-    share(updated.folder, service)
+    if release is None:
+        render(variant, service)
+        install(service)
+    else:
+        before = bring_up_to_date(variant, release).folder
+        shutil.copytree(before, service, symlinks=True, ignore=shutil.ignore_patterns("node_modules", ".data"))
+        share(before, service)
     next_cache.take(service, shared)
-    fields = every_type(updated.variant, "exhibits")
-    add_module(service, {"create": "module", "module_singular": "exhibit", "module_fields": fields})
+    exhibit = {"module_singular": "exhibit", "module_fields": every_type(variant, "exhibits")}
     fields = [
         {"name": "title", "type": "string", "required": True},
         {"name": "exhibitId", "type": "reference", "to": "exhibits", "required": True},
     ]
     case = {"module_singular": "show-case", "module_fields": fields, "module_soft_delete": True}
-    add_module(service, {"create": "module", **case})
+    for answers in (exhibit, case):
+        add_module(service, {"create": "module", **answers})
     return service
 
 
