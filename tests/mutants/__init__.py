@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from tools import VARIANTS
@@ -45,3 +47,20 @@ def load() -> list[Mutant]:
         if path.stem in VARIANTS
         for mutant in tomllib.loads(path.read_text())["mutant"]
     ]
+
+
+GROUPS = ({11, 14, 22, 24, 25, 26}, {12, 13, 23})
+"""Of input and concurrency. A group is sabotaged at once; `python -m tests.mutants --together` shows that it may be."""
+
+
+def groups() -> Iterator[list[Mutant]]:
+    """Each mutant of these checks, beside one of every other check of its group. `make mutants` judges each alone."""
+    mutants = load()
+    for subject in dict.fromkeys(mutant.subject for mutant in mutants):
+        for checks in GROUPS:
+            of_each = [
+                [mutant for mutant in mutants if (mutant.subject, mutant.check) == (subject, check)]
+                for check in sorted(checks)
+            ]
+            for group in zip_longest(*of_each):
+                yield [mutant for mutant in group if mutant is not None]

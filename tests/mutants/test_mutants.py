@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import zip_longest
 from pathlib import Path
 
 import pytest
 
 from tests.conformance.conftest import DRIVERS, MODULES
-from tests.mutants import Mutant, load
+from tests.mutants import Mutant, groups, load
 from tests.mutants.workshop import Workshops
-
-GROUPS = ({11, 14, 22, 24, 25, 26}, {12, 13, 23})
-"""Of input and concurrency. A group is sabotaged at once. Tried with nest-typeorm: none makes another's test fail."""
-
-
-def groups() -> Iterator[list[Mutant]]:
-    """Each mutant of these checks, beside one of every other check of its group. `make mutants` judges each alone."""
-    mutants = load()
-    for subject in dict.fromkeys(mutant.subject for mutant in mutants):
-        for checks in GROUPS:
-            of_each = [
-                [mutant for mutant in mutants if (mutant.subject, mutant.check) == (subject, check)]
-                for check in sorted(checks)
-            ]
-            for group in zip_longest(*of_each):
-                yield [mutant for mutant in group if mutant is not None]
 
 
 def name_of(group: list[Mutant]) -> str:

@@ -39,18 +39,22 @@ class Workshop:
         """Whether what is to be replaced is there, once."""
         return self._target(mutant) is not None
 
-    def judge(self, *mutants: Mutant) -> tuple[dict[Mutant, Verdict], str]:
+    def judge(self, *mutants: Mutant, by: Sequence[Mutant] | None = None) -> tuple[dict[Mutant, Verdict], str]:
         """Builds the service with some sabotages at once and runs the tests that must fail.
 
+        Args:
+            by: the mutants whose tests are run, where it is not the tests of these
+
         Returns:
-            the verdict on each mutant, and what was printed
+            the verdict on each mutant whose tests were run, and what was printed
         """
+        tested = mutants if by is None else by
         originals: dict[Path, str] = {}
         try:
             for mutant in mutants:
                 file = self._target(mutant)
                 if file is None:
-                    return dict.fromkeys(mutants, "BROKEN"), f"{mutant.file} does not hold this once: {mutant.find}"
+                    return dict.fromkeys(tested, "BROKEN"), f"{mutant.file} does not hold this once: {mutant.find}"
                 text = file.read_text()
                 originals.setdefault(file, text)
                 file.write_text(text.replace(mutant.find, mutant.replace))
@@ -63,8 +67,8 @@ class Workshop:
                 check=False,
             )
             if build.returncode != 0:
-                return dict.fromkeys(mutants, "BROKEN"), build.stdout + build.stderr
-            return self._check(mutants)
+                return dict.fromkeys(tested, "BROKEN"), build.stdout + build.stderr
+            return self._check(tested)
         finally:
             for file, text in originals.items():
                 file.write_text(text)
