@@ -1,17 +1,20 @@
 """Copier in half of the CPU time, for tests: in their own process, and as a program.
 
-Copier compiles a template for each part of each path anew, and asks git for each file whether it keeps modes. What it
-writes is the same: tests/test_copier.py compares.
+Copier compiles a template for each part of each path anew, asks git for each file whether it keeps modes, and checks
+out the template five times for an update. What it writes is the same: tests/test_copier.py compares.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 from unittest.mock import patch
 
 from copier._cli import CopierApp
+from copier._vcs import clone
 from jinja2 import Environment
 from jinja2.lexer import get_lexer
 
@@ -34,6 +37,20 @@ def lean_copier() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def each_template_once() -> Iterator[None]:
+    """A state of a template is checked out once by a process, which changes no template."""
+    with TemporaryDirectory(prefix="lean-copier-", ignore_cleanup_errors=True) as folder:
+
+        @cache
+        def checked_out(url: str, ref: str) -> str:
+            return clone(url, ref, mkdtemp(dir=folder))
+
+        # Copier deletes the empty folder that it would have the template in.
+        with patch("copier._template.clone", lambda url, ref, location: checked_out(url, ref)):  # noqa: ARG005
+            yield
+
+
 if __name__ == "__main__":
-    with lean_copier():
+    with lean_copier(), each_template_once():
         CopierApp.run()

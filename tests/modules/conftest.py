@@ -44,6 +44,12 @@ def service(variant: str, services: Mapping[str, Path], tmp_path: Path) -> Path:
     return Path(shutil.copytree(services[variant], tmp_path / "service"))
 
 
+@pytest.fixture
+def refusing(variant: str, services: Mapping[str, Path]) -> Path:
+    """The service that all have whose module is refused: nothing is written then."""
+    return services[variant]
+
+
 Add = Callable[..., str]
 
 

@@ -82,27 +82,27 @@ def test_the_plural_is_derived(service: Path, add: Add, singular: str, plural: s
 
 
 @pytest.mark.parametrize("name", ["", "v", "Venue", "price_list", "1st", "a--b", "-a", "x" * 31, "class", "date"])
-def test_a_bad_singular_is_refused_with_an_example(service: Path, add: Add, name: str) -> None:
+def test_a_bad_singular_is_refused_with_an_example(refusing: Path, add: Add, name: str) -> None:
     with pytest.raises(ValueError, match=r"'module_singular'.*for example: venue"):
-        add(service, module_singular=name, module_plural="venues")
+        add(refusing, module_singular=name, module_plural="venues")
 
 
 @pytest.mark.parametrize("name", ["", "Venues", "venue", "x" * 33, "health", "config"])
-def test_a_bad_plural_is_refused_with_an_example(service: Path, add: Add, name: str) -> None:
+def test_a_bad_plural_is_refused_with_an_example(refusing: Path, add: Add, name: str) -> None:
     with pytest.raises(ValueError, match=r"'module_plural'.*for example: venues"):
-        add(service, module_singular="venue", module_plural=name)
+        add(refusing, module_singular="venue", module_plural=name)
 
 
-def test_a_module_that_is_there_is_not_written_again(service: Path, variant: str, add: Add) -> None:
+def test_a_module_that_is_there_is_not_written_again(refusing: Path, variant: str, add: Add) -> None:
     with pytest.raises(ValueError, match=f"There is a module {SAMPLE[variant]} in this service"):
-        add(service, module_singular="thing", module_plural=SAMPLE[variant])
+        add(refusing, module_singular="thing", module_plural=SAMPLE[variant])
 
 
-def test_a_singular_that_another_module_has_is_refused(service: Path, variant: str, add: Add) -> None:
+def test_a_singular_that_another_module_has_is_refused(refusing: Path, variant: str, add: Add) -> None:
     singular = SAMPLE[variant].removesuffix("s")
     message = f"There is a module {SAMPLE[variant]} in this service|The code has another meaning for .{singular}"
     with pytest.raises(ValueError, match=message):
-        add(service, module_singular=singular, module_plural="things")
+        add(refusing, module_singular=singular, module_plural="things")
 
 
 HELPERS = {
@@ -196,11 +196,11 @@ FAULTS: list[tuple[object, str]] = [
 
 
 @pytest.mark.parametrize(("fields", "message"), FAULTS, ids=[message for _, message in FAULTS])
-def test_a_wrong_field_is_named_and_how_to_mend_it(service: Path, add: Add, fields: object, message: str) -> None:
+def test_a_wrong_field_is_named_and_how_to_mend_it(refusing: Path, add: Add, fields: object, message: str) -> None:
     with pytest.raises(ValueError, match="'module_fields'") as error:
-        add(service, module_singular="venue", module_fields=fields)
+        add(refusing, module_singular="venue", module_fields=fields)
     assert message in str(error.value)
-    assert not list(service.glob(".copier-*venues*"))
+    assert not list(refusing.glob(".copier-*venues*"))
 
 
 def test_a_field_of_each_type_is_taken(service: Path, variant: str, add: Add) -> None:

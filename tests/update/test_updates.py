@@ -205,8 +205,9 @@ def test_an_update_that_was_interrupted_can_be_taken_back_and_repeated(
     process = subprocess.Popen(
         [*COPIER, "update", "--defaults", "--vcs-ref=HEAD"],
         cwd=service,
-        # What Copier keeps may not be readable afterwards: README says so, and template:update does without.
-        env=os.environ | IDENTITY | {"COPIER_CACHE_DIR": str(tmp_path / "cache")},
+        # What Copier keeps may not be readable afterwards: README says so, and template:update does without. What it
+        # has half done stays in the folder of the test.
+        env=os.environ | IDENTITY | {"COPIER_CACHE_DIR": str(tmp_path / "cache"), "TMPDIR": str(tmp_path)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
