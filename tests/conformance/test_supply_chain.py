@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.conformance.drivers import Driver
-from tests.conformance.linters import Finding, Linters, files_of, waivers
+from tests.conformance.linters import NOT_IN_GIT, Finding, Linters, files_of, waivers
 from tests.conformance.processes import environment
 from tests.conftest import Rendered
 from tools.install import manager
@@ -116,7 +116,11 @@ def found(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> list[Finding]:
     """Everything that any linter objects to, waived or not."""
-    manifests = tmp_path_factory.mktemp("manifests")
+    deployed = tmp_path_factory.mktemp("deployed") / "service"
+    shutil.copytree(folder, deployed, ignore=shutil.ignore_patterns(*NOT_IN_GIT))
+    shutil.copy(on_gitlab / ".gitlab-ci.yml", deployed)
+    manifests = deployed / "manifests"
+    manifests.mkdir()
     on_kubernetes = chart.parents[1]
     return [
         *linters.zizmor(folder),
@@ -131,7 +135,7 @@ def found(
         *linters.squawk(*migrations),
         *linters.chart(chart, manifests, CHART_VALUES),
         *linters.manifests(manifests),
-        *linters.checkov([folder, on_gitlab, manifests], "dockerfile", "github_actions", "gitlab_ci", "kubernetes"),
+        *linters.checkov(deployed, "dockerfile", "github_actions", "gitlab_ci", "kubernetes"),
     ]
 
 
@@ -276,7 +280,7 @@ def test_a_planted_fault_is_found(
         )
     assert before in sabotaged.read_text()
     sabotaged.write_text(sabotaged.read_text().replace(before, after))
-    arguments = {"checkov": ([tree], "dockerfile"), "secrets": (tree, sabotaged)}.get(linter, (tree,))
+    arguments = {"checkov": (tree, "dockerfile"), "secrets": (tree, sabotaged)}.get(linter, (tree,))
     assert unexpected(getattr(linters, linter)(*arguments), driver.variant)
 
 
@@ -299,7 +303,7 @@ def test_a_fault_of_the_chart_is_found(
     manifests = tmp_path / "manifests"
     manifests.mkdir()
     findings = linters.chart(copy, manifests, CHART_VALUES) or linters.manifests(manifests)
-    assert unexpected(findings or linters.checkov([manifests], "kubernetes"), driver.variant)
+    assert unexpected(findings or linters.checkov(manifests, "kubernetes"), driver.variant)
 
 
 @pytest.mark.parametrize(

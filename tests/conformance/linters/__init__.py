@@ -22,6 +22,9 @@ from tools import TOOLCHAIN, toolchain
 _HERE = Path(__file__).parent
 _REQUIREMENTS = _HERE.parent / "linters-requirements.txt"
 
+NOT_IN_GIT = frozenset({"node_modules", "dist", ".next", "generated", ".data", ".git"})
+"""Folders of a service that are of no interest."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -86,19 +89,13 @@ class Linters:
         report = self._json("hadolint", "--no-fail", "--format=json", folder / "Dockerfile")
         return [Finding("hadolint", entry["code"], f"line {entry['line']}", entry["message"]) for entry in report]
 
-    def checkov(self, folders: Sequence[Path], *frameworks: str) -> list[Finding]:
-        """Known bad settings of what deploys."""
+    def checkov(self, folder: Path, *frameworks: str) -> list[Finding]:
+        """Known bad settings of what deploys, in one tree: in a second, checkov misses some."""
         options = ["--skip-download", "--quiet", "--compact", "--output=json", "--soft-fail"]
-        directories = [word for folder in folders for word in ("--directory", folder)]
-        text = self._run(self._bin / "checkov", *options, *directories, "--framework", *frameworks).strip()
-        reports: list[Any] = []
-        while text:  # a document for each folder: of one framework, or a list
-            report, end = json.JSONDecoder().raw_decode(text)
-            reports += report if isinstance(report, list) else [report]
-            text = text[end:].lstrip()
+        report = self._json("checkov", *options, "--directory", folder, "--framework", *frameworks)
         return [
             Finding("checkov", entry["check_id"], f"{entry['file_path']} {entry['resource']}", entry["check_name"])
-            for part in reports
+            for part in (report if isinstance(report, list) else [report])  # one, where only one framework has files
             for entry in part.get("results", {}).get("failed_checks", [])
         ]
 
@@ -162,11 +159,10 @@ class Linters:
 
 def files_of(folder: Path) -> Iterable[Path]:
     """What of a service is in git."""
-    ignored = {"node_modules", "dist", ".next", "generated", ".data", ".git"}
     return (
         path
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and ignored.isdisjoint(path.relative_to(folder).parts)
+        if path.is_file() and NOT_IN_GIT.isdisjoint(path.relative_to(folder).parts)
     )
 
 
