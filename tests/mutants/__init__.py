@@ -49,8 +49,12 @@ def load() -> list[Mutant]:
     ]
 
 
-GROUPS = ({11, 14, 22, 24, 25, 26}, {12, 13, 23})
-"""Of input and concurrency. A group is sabotaged at once; `python -m tests.mutants --together` shows that it may be."""
+GROUPS = ({11, 14, 22, 25, 26}, {12, 13, 23}, {24})
+"""Of input and concurrency. A group is sabotaged at once; `python -m tests.mutants --together` shows that it may be.
+
+Where keys are not written (23), the test of deadlocks (26) has nothing to wait for; where bodies are not compared (24),
+the made-up requests (11), which have one key, get each other's answers.
+"""
 
 
 def groups() -> Iterator[list[Mutant]]:
