@@ -47,7 +47,7 @@ def each_template_once() -> Iterator[None]:
             return clone(url, ref, mkdtemp(dir=folder))
 
         # Copier deletes the empty folder that it would have the template in.
-        with patch("copier._template.clone", lambda url, ref, location: checked_out(url, ref)):  # noqa: ARG005
+        with patch("copier._template.clone", lambda url, ref, **_: checked_out(url, ref)):
             yield
 
 

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.conftest import run
 from tools import ROOT
 from tools.ports import free_port
-
-from .conftest import run
 
 PROCESSES = "template/scripts/services/processes.mjs"
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -125,15 +126,13 @@ Worked = Callable[[str, Release], Path]
 @pytest.fixture(scope="module")
 def worked(published: Published, tmp_path_factory: pytest.TempPathFactory) -> Worked:
     """Makes a service of a release, with its user's work in it: once, and tests work on copies."""
-    before: dict[tuple[str, str], Path] = {}
 
+    @cache
     def make(variant: str, release: Release) -> Path:
-        key = variant, release.tag
-        if key not in before:
-            before[key] = tmp_path_factory.mktemp(f"{variant}-{release}") / "service"
-            published.copy(release, variant, before[key])
-            edited(before[key], variant)
-        return before[key]
+        service = tmp_path_factory.mktemp(f"{variant}-{release}") / "service"
+        published.copy(release, variant, service)
+        edited(service, variant)
+        return service
 
     return make
 
