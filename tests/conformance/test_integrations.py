@@ -58,16 +58,17 @@ def telling(upstream: Upstream) -> dict[str, str]:
 
 
 @pytest.mark.check(34)
-@pytest.mark.parametrize(("status", "pause"), [(429, 1), (503, 0), (500, 0)])
+@pytest.mark.parametrize(("status", "asked"), [(429, 1), (503, None), (500, None)])
 async def test_a_model_that_is_busy_is_asked_again_when_it_says_so(
-    asking: httpx.AsyncClient, upstream: Upstream, status: int, pause: int
+    asking: httpx.AsyncClient, upstream: Upstream, status: int, asked: int | None
 ) -> None:
-    upstream.replies.append(Reply(status, {"retry-after": str(pause)} if pause else {}))
+    upstream.replies.append(Reply(status, {"retry-after": str(asked)} if asked else {}))
     answer = await ASK.send(asking)
     assert answer.status_code == 200, answer.text
     assert answer.json()["text"] == "Hello, world"
     first, second = upstream.requests
-    assert second.at - first.at >= max(pause, 0.05)
+    if asked:  # else the pause is a matter of chance, and one in fifty is below 50 ms
+        assert second.at - first.at >= asked
 
 
 @pytest.mark.check(34)

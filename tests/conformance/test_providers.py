@@ -154,9 +154,10 @@ async def test_attempts_of_many_requests_do_not_come_at_the_same_moment(
         first, second = upstream.requests
         pauses.append(second.at - first.at)
 
-    # At least 250 ms, and up to twice as long by chance: half of them wait longer than 375.
+    # At least 250 ms, and up to twice as long by chance: a quarter of them wait longer than 437.
     assert min(pauses) >= 0.2
-    assert statistics.median(pauses) > 0.3
+    *_, upper = statistics.quantiles(pauses)
+    assert upper > 0.3
 
 
 @pytest.mark.check(34)
