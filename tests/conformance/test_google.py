@@ -91,9 +91,8 @@ async def test_a_call_that_google_could_not_answer_is_made_again_later_and_later
 
     assert (await driver.use(connection).send(api)).status_code == 200
 
-    first, second, third = (call.at for call in calls(google, ACCOUNTS))
-    assert second - first > 0.02
-    assert third - second > 0.02
+    first, _, third = (call.at for call in calls(google, ACCOUNTS))
+    assert third - first > 0.3  # the first pause may be next to nothing, both together are 344 ms at least
 
 
 @pytest.mark.check(34)
