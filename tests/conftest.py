@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -45,31 +43,6 @@ LONGEST = (
     "test_render.py",
 )
 """The parts of the suite that take minutes: begun first, so that no worker waits for another at the end."""
-
-MEMORY = Path("/dev/shm")  # noqa: S108 - what pytest makes in it belongs to the user alone
-ROOM = 16 * 2**30
-"""Bytes. The whole suite takes up to 8 GB, and its services as much again."""
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_configure(config: pytest.Config) -> None:
-    """Runs the whole suite in memory where there is room: it makes and deletes files by the million.
-
-    Half of the time of an update on a disk is the file system's. A part of the suite stays where packages are.
-    """
-    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    if whole and "TMPDIR" not in os.environ and room() >= ROOM:
-        os.environ["TMPDIR"] = str(MEMORY)
-        tempfile.tempdir = None  # to be looked up anew
-
-
-def room() -> int:
-    """Bytes that can be kept in memory; none where the system does not say."""
-    try:
-        available = re.search(r"^MemAvailable: *(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
-        return min(shutil.disk_usage(MEMORY).free, int(available[1]) * 2**10) if available else 0
-    except OSError:
-        return 0
 
 
 class ByService(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no types of its schedulers
