@@ -23,6 +23,7 @@ import yaml
 
 from tests.conformance.drivers import Driver
 from tests.conformance.processes import PATIENCE, Postgres, environment, eventually, stop
+from tests.conftest import DISK
 from tools import toolchain
 from tools.install import install
 from tools.ports import free_port
@@ -187,7 +188,7 @@ def _execute(command: str, folder: Path) -> None:
 @pytest.fixture(scope="session")
 def image(folder: Path) -> Iterator[Image]:
     """Built once. Nobody who runs it may write to it."""
-    work = Path(tempfile.mkdtemp(prefix="image-"))
+    work = Path(tempfile.mkdtemp(prefix="image-", dir=DISK))
     work.chmod(0o755)
     try:
         built = Image.build(folder, work)

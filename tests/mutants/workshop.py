@@ -12,6 +12,7 @@ from typing import Literal
 
 from tests import next_cache
 from tests.conformance.drivers.modules import answers
+from tests.conftest import DISK
 from tests.modules.adding import service_with_module
 from tests.mutants import Mutant
 from tools import ROOT
@@ -92,6 +93,7 @@ class Workshop:
                     "-p",
                     "no:cacheprovider",
                     f"--junit-xml={self._report}",
+                    f"--basetemp={self._report.with_suffix('')}-tests",
                     "-k",
                     subject if mutants[0].module else f"{subject} and not {subject}-module",
                 ),
@@ -99,7 +101,7 @@ class Workshop:
                 *(f"tests/conformance/{mutant.test}" for mutant in mutants),
             ],
             cwd=ROOT,
-            env=os.environ | {"CONFORMANCE_SERVICE": str(self._service)},
+            env=_outside() | {"CONFORMANCE_SERVICE": str(self._service)},
             capture_output=True,
             text=True,
             check=False,
@@ -109,6 +111,12 @@ class Workshop:
             return dict.fromkeys(mutants, "BROKEN"), output
         cases = list(ElementTree.parse(self._report).getroot().iter("testcase"))  # noqa: S314 - pytest wrote it
         return {mutant: _verdict([case for case in cases if _is_of(case, mutant)]) for mutant in mutants}, output
+
+
+def _outside() -> dict[str, str]:
+    """The environment of a run of tests that knows nothing of the one that it is started by."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST_")}
+    return inherited | {"TMPDIR": DISK}
 
 
 def _is_of(case: ElementTree.Element, mutant: Mutant) -> bool:
