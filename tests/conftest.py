@@ -36,9 +36,9 @@ SETTINGS = (
 """What a developer's shell may hold, and would change what a service does."""
 DISK = tempfile.gettempdir()
 """For what takes gigabytes, or is to be linked to."""
-MEMORY = Path("/dev/shm")  # noqa: S108 - what is made in it is for this user, or for each
+MEMORY = Path("/dev/shm")  # noqa: S108 - tempfile makes a folder in it, whose name nobody can guess
 ROOM = 4 * 2**30
-"""Bytes of memory; some dozen servers with their data at once take half of it."""
+"""Bytes that must be free in memory before anything is put there."""
 LONGEST = (
     "conformance",
     "mutants",
@@ -139,7 +139,7 @@ def temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
     That halves the time until a server is there. Whatever programs leave behind goes at the end.
     """
-    tmp_path_factory.getbasetemp()
+    tmp_path_factory.getbasetemp()  # is settled before: the tests' own folders stay on the disk
     with (
         pytest.MonkeyPatch.context() as patch,
         tempfile.TemporaryDirectory(
