@@ -1,6 +1,15 @@
+import { isUtf8 } from 'node:buffer';
 import type { Server } from 'node:http';
-import { type FastifyBaseLogger, type FastifyHttpOptions, LogController } from 'fastify';
+import {
+  type FastifyBaseLogger,
+  type FastifyHttpOptions,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+  type RouteOptions,
+} from 'fastify';
 import type { Logger } from 'pino';
+import { DomainError } from '../errors/domain-error.js';
 import { answerRouterError } from './early-errors.js';
 import { answerParserError } from './parser-errors.js';
 import { requestId } from './request-id.js';
@@ -9,6 +18,7 @@ import { requestId } from './request-id.js';
 export interface HttpSettings {
   readonly BODY_LIMIT_BYTES: number;
   readonly CORS_ORIGINS: readonly string[];
+  readonly KEEP_ALIVE_TIMEOUT_MS: number;
   readonly MAX_EVENT_LOOP_DELAY_MS: number;
   readonly REQUEST_TIMEOUT_MS: number;
   readonly TRUST_PROXY: boolean | string[];
@@ -33,6 +43,8 @@ export function serverOptions(settings: HttpSettings, logger: Logger) {
     requestTimeout: settings.REQUEST_TIMEOUT_MS,
     // How often Node looks for them; its own 30 s would be what they really have.
     http: { connectionsCheckingInterval: 1_000 },
+    // Longer than a balancer's: otherwise it sends a request on a connection that the service is closing.
+    keepAliveTimeout: settings.KEEP_ALIVE_TIMEOUT_MS,
     // A request that arrives while the server closes is still answered; balancers need a moment to look away.
     return503OnClosing: false,
   } satisfies FastifyHttpOptions<Server>;
@@ -61,4 +73,69 @@ export function corsOptions({ CORS_ORIGINS }: HttpSettings) {
     ],
     maxAge: 600,
   };
+}
+
+/** The part of Fastify's instance that the functions below need, whichever server it is for. */
+interface Routes {
+  addHook(name: 'onRoute', hook: (route: RouteOptions) => void): unknown;
+  addHook(
+    name: 'onRequest',
+    hook: (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void,
+  ): unknown;
+}
+
+/** Answers 405 with `Allow` where other methods of the path have a route. Comes before any route. */
+export function refuseUnknownMethods(fastify: Routes): void {
+  const paths = new Map<string, { pattern: RegExp; methods: Set<string> }>();
+  fastify.addHook('onRoute', ({ url, method }) => {
+    if (url.includes('*')) return;
+    const source = url
+      .split('/')
+      .map((part) => (part.startsWith(':') ? '[^/]+' : part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')))
+      .join('/');
+    const path = paths.get(url) ?? { pattern: new RegExp(`^${source}$`), methods: new Set() };
+    for (const name of [method].flat()) path.methods.add(name);
+    paths.set(url, path);
+  });
+  fastify.addHook('onRequest', (request, reply, done) => {
+    if (!request.is404) return done();
+    const path = request.url.split('?', 1)[0] ?? '/';
+    const allowed = [...paths.values()]
+      .filter(({ pattern }) => pattern.test(path))
+      .flatMap(({ methods }) => [...methods]);
+    if (allowed.length === 0) return done();
+    const list = [...new Set(allowed)].sort().join(', ');
+    reply.header('allow', list);
+    done(
+      new DomainError(`${request.method} is not allowed at this path. Use ${list}.`, 'METHOD_NOT_ALLOWED'),
+    );
+  });
+}
+
+/** The part of Fastify's instance that reads bodies. */
+interface BodyParsers {
+  getDefaultJsonParser(
+    onProtoPoisoning: 'error',
+    onConstructorPoisoning: 'error',
+  ): (request: never, body: string, done: (error: Error | null, body?: unknown) => void) => unknown;
+  removeContentTypeParser(contentType: string): unknown;
+  addContentTypeParser(
+    contentType: string,
+    options: { parseAs: 'buffer' },
+    parser: (request: never, body: Buffer, done: (error: Error | null, body?: unknown) => void) => void,
+  ): unknown;
+}
+
+/**
+ * Reads JSON in UTF-8, and no body as none: clients send `Content-Type` with every DELETE. Fastify alone would refuse that, and
+ * store U+FFFD in place of bytes that are not UTF-8.
+ */
+export function readJsonBodies(fastify: BodyParsers): void {
+  const parse = fastify.getDefaultJsonParser('error', 'error');
+  fastify.removeContentTypeParser('application/json');
+  fastify.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    if (body.length === 0) return done(null, undefined);
+    if (!isUtf8(body)) return done(new DomainError('The body is not UTF-8.', 'MALFORMED_JSON'));
+    parse(request, body.toString(), done);
+  });
 }

@@ -7,6 +7,7 @@
 SET lock_timeout = '5s';
 SET statement_timeout = '60s';
 
+-- PostgREST is as public as the API: each CHECK is what lib/[[ module_plural ]]/[[ module_singular ]].ts asks for.
 CREATE TABLE [[ table ]] (
   id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
   user_id uuid NOT NULL DEFAULT auth.uid() REFERENCES auth.users (id) ON DELETE CASCADE,
@@ -14,11 +15,15 @@ CREATE TABLE [[ table ]] (
 [%- set column = quoted(field.column) %]
 [%- set type = {"integer": "integer", "number": "double precision", "boolean": "boolean", "date": "date", "datetime": "timestamptz(3)", "uuid": "uuid", "json": "jsonb", "reference": "uuid"}.get(field.type, "text") %]
 [%- set rule = {
-  "string": "char_length(" ~ column ~ ") BETWEEN 1 AND 200",
-  "text": "char_length(" ~ column ~ ") " ~ ("BETWEEN 1 AND 5000" if field.required else "<= 5000"),
-  "email": "char_length(" ~ column ~ ") <= 254",
+  "string": "private.is_plain_text(" ~ column ~ ", 1, 200)",
+  "text": "private.is_plain_text(" ~ column ~ ", " ~ (1 if field.required else 0) ~ ", 5000)",
+  "number": column ~ " BETWEEN '-1.7976931348623157e308' AND '1.7976931348623157e308'",
+  "date": column ~ " BETWEEN '0001-01-01' AND '9999-12-31'",
+  "datetime": "private.is_time(" ~ column ~ ")",
+  "uuid": "private.is_uuid(" ~ column ~ ")",
+  "email": "private.is_email(" ~ column ~ ")",
   "enum": column ~ " IN ('" ~ field["values"] | join("', '") ~ "')",
-  "json": "jsonb_typeof(" ~ column ~ ") = 'object'",
+  "json": "private.is_json_object(" ~ column ~ ", 8192)",
 }.get(field.type) %]
   [[ column ]] [[ type ]][% if field.required %] NOT NULL[% endif %][% if rule %] CHECK ([[ rule ]])[% endif %],
 [%- endfor %]
@@ -46,12 +51,32 @@ CREATE INDEX [[ ("idx_" ~ module.many.snake ~ "_user_" ~ field.column)[:63] ]] O
 [%- endfor %]
 
 CREATE TRIGGER next_version BEFORE UPDATE ON [[ table ]] FOR EACH ROW EXECUTE FUNCTION private.next_version();
+[%- if module.softDelete %]
+CREATE TRIGGER stamp_deletion BEFORE UPDATE ON [[ table ]] FOR EACH ROW EXECUTE FUNCTION private.stamp_deletion();
+[%- endif %]
+[%- for field in module.fields if field.target and field.target.many.kebab != "projects" %]
+CREATE TRIGGER [[ ("refuse_deleted_" ~ field.column)[:63] ]] BEFORE INSERT OR UPDATE OF [[ quoted(field.column) ]] ON [[ table ]]
+  FOR EACH ROW WHEN (NEW.[[ quoted(field.column) ]] IS NOT NULL)
+  EXECUTE FUNCTION private.refuse_deleted_reference('[[ field.column ]]', 'public.[[ quoted(field.target.many.snake) ]]', '[[ foreign_key(field) ]]');
+[%- endfor %]
+CREATE TRIGGER limit_inserts AFTER INSERT ON [[ table ]] REFERENCING NEW TABLE AS changed
+  FOR EACH STATEMENT EXECUTE FUNCTION private.limit_rows();
+CREATE TRIGGER limit_updates AFTER UPDATE ON [[ table ]] REFERENCING NEW TABLE AS changed
+  FOR EACH STATEMENT EXECUTE FUNCTION private.limit_rows();
+CREATE TRIGGER limit_deletes AFTER DELETE ON [[ table ]] REFERENCING OLD TABLE AS changed
+  FOR EACH STATEMENT EXECUTE FUNCTION private.limit_rows();
 
 ALTER TABLE [[ table ]] ENABLE ROW LEVEL SECURITY;
 ALTER TABLE [[ table ]] FORCE ROW LEVEL SECURITY;
 REVOKE ALL ON [[ table ]] FROM anon, authenticated;
-GRANT SELECT[% if not module.softDelete %], DELETE[% endif %] ON [[ table ]] TO authenticated;
-GRANT INSERT ([[ (["id", "user_id"] + columns) | join(", ") | wordwrap(110, wrapstring="\n  ") ]])
+[%- set stamps = ["version"] + (["deleted_at"] if module.softDelete else []) + ["created_at", "updated_at"] %]
+-- By column: one that is added is nobody's to read or write until it is granted. The id of a new row is the database's.
+GRANT SELECT ([[ (["id", "user_id"] + columns + stamps) | join(", ") | wordwrap(110, wrapstring="\n  ") ]])
+  ON [[ table ]] TO authenticated;
+[%- if not module.softDelete %]
+GRANT DELETE ON [[ table ]] TO authenticated;
+[%- endif %]
+GRANT INSERT ([[ (["user_id"] + columns) | join(", ") | wordwrap(110, wrapstring="\n  ") ]])
   ON [[ table ]] TO authenticated;
 GRANT UPDATE ([[ (columns + (["deleted_at"] if module.softDelete else [])) | join(", ") | wordwrap(110, wrapstring="\n  ") ]])
   ON [[ table ]] TO authenticated;

@@ -31,7 +31,7 @@ import { fileURLToPath } from 'node:url';
 import util from 'node:util'; // whole: an old Node lacks some of its functions, and is told so
 import { assertRuntime, LauncherError, packageManager, UsageError } from './services/errors.mjs';
 import { createWatchdog, whenParentEnds } from './services/processes.mjs';
-import { startServices } from './services.mjs';
+import { isAnotherStopping, startServices } from './services.mjs';
 
 const GRACE_MS = 10_000;
 // `bun run` hands on the Ctrl-C that the terminal has sent here too: the same one, twice.
@@ -138,6 +138,10 @@ async function assertPortIsFree(port, host) {
     server.listen(port, host, () => server.close(() => resolve(undefined)));
   });
   if (error?.code === 'EADDRINUSE') {
+    if (isAnotherStopping()) {
+      await sleep(100);
+      return assertPortIsFree(port, host);
+    }
     throw new LauncherError(
       `Port ${port} is in use by another program. Stop that, or choose another port: ` +
         `PORT=${port === 65535 ? 3000 : port + 1} ${packageManager} run dev   (or change PORT in .env)`,
@@ -438,14 +442,22 @@ async function develop(interrupted) {
   const bringUp = async () => {
     const compilation = !compile || isCompiled(start, folders) || compileOnce(compile);
     services = await startServices({ onProgress: say });
+    interrupted.addEventListener('abort', () => services?.retire());
+    if (interrupted.aborted) services.retire();
     const isWatching = !(await compilation);
     if (interrupted.aborted) return;
     if (isWatching && watch) await watchSources(watch);
     if (interrupted.aborted) return;
-    const preparation = programs.start(prepare, 'inherit', services.env);
+    let preparation = programs.start(prepare, 'inherit', services.env);
     if (preload) app.load(preload, services.env);
     await preparation.ended;
     if (interrupted.aborted) return;
+    // A server that another process had started may have ended with that.
+    if (preparation.child.exitCode !== 0 && (await services.replaced())) {
+      preparation = programs.start(prepare, 'inherit', services.env);
+      await preparation.ended;
+      if (interrupted.aborted) return;
+    }
     if (preparation.child.exitCode !== 0) {
       throw new LauncherError(`The database could not be prepared by: ${runtime} ${prepare.join(' ')}`);
     }

@@ -27,6 +27,7 @@ import {
 import { constants as osConstants, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import util from 'node:util'; // whole: an old Node lacks some of its functions, and is told so
 import { isReachable } from './services/accounts.mjs';
@@ -59,14 +60,29 @@ import {
  * @property {Record<string, string>} env the variables of all servers, also of those that were set before
  * @property {string[]} started what was started or is reused
  * @property {Promise<string>} ended resolves with a reason when a server ends before `stop`
+ * @property {() => void} retire tells other processes that `stop` follows: they wait for it, and reuse nothing
+ * @property {() => Promise<boolean>} replaced whether a server of another process has ended since, and was started again
  * @property {() => Promise<void>} stop resolves when all that was started here has ended
  */
 
 const root = dirname(dirname(realpathSync(fileURLToPath(import.meta.url))));
 
+/** In a server's folder: the process that started it stops it. */
+const STOPPING = 'stopping';
+
+/** Whether another process of this folder is about to stop the servers that it started. */
+export function isAnotherStopping() {
+  const base = join(root, '.data');
+  if (!existsSync(base)) return false;
+  return readdirSync(base).some((name) => {
+    const running = readRecord(join(base, name, 'running.json'));
+    return running !== undefined && existsSync(join(base, name, STOPPING)) && isRunning(running.owner);
+  });
+}
+
 /**
  * Starts, in parallel, what package.json lists and no variable names. Servers that another process of this folder
- * already runs are reused (and end with that process), unless `ephemeral`: then new ones, thrown away in the end, which
+ * already runs are reused, and started again when that process ends, unless `ephemeral`: then new ones, thrown away in the end, which
  * for speed do not wait for the disk, unless `durable`.
  *
  * @param {{ ephemeral?: boolean, durable?: boolean, onProgress?: (line: string) => void }} [options]
@@ -88,7 +104,8 @@ export async function startServices({ ephemeral = false, durable = !ephemeral, o
     }
   }
   if (wanted.length === 0) {
-    return { env, started: [], ended: new Promise(() => {}), stop: async () => {} };
+    const none = { retire: () => {}, replaced: async () => false, stop: async () => {} };
+    return { env, started: [], ended: new Promise(() => {}), ...none };
   }
 
   const base = ephemeral ? temporaryDirectory(slug) : dataDirectory();
@@ -101,8 +118,46 @@ export async function startServices({ ephemeral = false, durable = !ephemeral, o
   const ended = new Promise((resolve) => (reportEnd = resolve));
   let stopping = false;
 
-  /** @param {[string, Server]} entry */
-  const startOne = async ([name, server]) => {
+  /** @type {Set<Promise<void>>} */
+  const takeovers = new Set();
+  let isReplaced = false;
+
+  /**
+   * Starts a server again that another process had started and has stopped.
+   *
+   * @param {[string, Server]} entry
+   * @param {Record<string, string>} before its variables
+   */
+  const takeOver = async ([name, server], before) => {
+    if (stopping) return;
+    try {
+      const now = await startOne([name, server]);
+      const isSame = Object.entries(before).every(([variable, value]) => now[variable] === value);
+      if (!isSame) reportEnd(`${name} has another address now`);
+      isReplaced = true;
+    } catch (error) {
+      reportEnd(`${name} could not be started again: ${error instanceof Error ? error.message : error}`);
+    }
+  };
+
+  /**
+   * @param {[string, Server]} entry
+   * @returns {Promise<Record<string, string>>}
+   */
+  const startOne = async (entry) => {
+    for (let told = false; ; told = true) {
+      const env = await startOrReuse(entry, told);
+      if (env !== undefined) return env;
+      await sleep(100);
+    }
+  };
+
+  /**
+   * @param {[string, Server]} entry
+   * @param {boolean} told
+   * @returns {Promise<Record<string, string> | undefined>} nothing if the server is being stopped
+   */
+  const startOrReuse = async ([name, server], told) => {
     const directory = join(base, name);
     mkdirSync(directory, { recursive: true });
     const onWait = (/** @type {number} */ pid) =>
@@ -114,13 +169,22 @@ export async function startServices({ ephemeral = false, durable = !ephemeral, o
       if (running && isRunning(running.server)) {
         if (isRunning(running.owner)) {
           const pid = Number.parseInt(running.owner, 10);
+          if (existsSync(join(directory, STOPPING))) {
+            if (!told) onProgress(`${name}: waiting for process ${pid}, which stops it ...`);
+            return undefined;
+          }
           onProgress(`${name}: using the one that process ${pid} runs`);
-          whenGone(running.server, () => reportEnd(`${name}, which process ${pid} ran, has stopped`));
+          whenGone(running.server, () => {
+            const takeover = takeOver([name, server], running.env);
+            takeovers.add(takeover);
+            void takeover.finally(() => takeovers.delete(takeover));
+          });
           return running.env;
         }
         await stopStranger(Number.parseInt(running.server, 10), 'SIGINT');
       }
       const context = { root, directory, slug, ephemeral, durable, watchdog, progress: onProgress };
+      rmSync(join(directory, STOPPING), { force: true });
       const { child, env } = await server.start(context);
       child.once(
         'exit',
@@ -141,17 +205,31 @@ export async function startServices({ ephemeral = false, durable = !ephemeral, o
     }
   };
 
+  const retire = () => {
+    for (const directory of ephemeral ? [] : owned) writeFileSync(join(directory, STOPPING), '');
+  };
+
+  const replaced = async () => {
+    await Promise.allSettled(takeovers);
+    const was = isReplaced;
+    isReplaced = false;
+    return was;
+  };
+
   /** @type {Promise<void> | undefined} */
   let stopped;
   const stop = () => {
     stopping = true;
     stopped ??= (async () => {
+      await Promise.allSettled(takeovers);
+      retire();
       // Under the locks, so that nobody reuses a server that is about to end, or starts a second one on its data.
       const locks = ephemeral
         ? []
         : await Promise.all(owned.map((directory) => lock(`${directory}.lock`, () => {})));
       await watchdog.release();
-      for (const directory of owned) rmSync(join(directory, 'running.json'), { force: true });
+      for (const directory of owned)
+        for (const file of ['running.json', STOPPING]) rmSync(join(directory, file), { force: true });
       for (const unlock of locks) unlock();
     })();
     return stopped;
@@ -165,7 +243,7 @@ export async function startServices({ ephemeral = false, durable = !ephemeral, o
     }
     Object.assign(env, result.value);
   }
-  return { env, started: wanted.map(([name]) => name), ended, stop };
+  return { env, started: wanted.map(([name]) => name), ended, retire, replaced, stop };
 }
 
 /** @param {number | undefined} pid */
@@ -348,15 +426,22 @@ function parseArguments(argv) {
  *
  * @param {string[]} command
  * @param {Record<string, string>} env
+ * @param {() => void} onInterrupt
  * @returns {Promise<number>} its exit code; 128 + n where signal n ended it, as a shell says it
  */
-async function runCommand([program = '', ...args], env) {
+async function runCommand([program = '', ...args], env, onInterrupt) {
   const watchdog = createWatchdog();
   const child = spawn(program, args, { stdio: 'inherit', env: { ...process.env, ...env } });
   if (child.pid) watchdog.watch(child, 'TERM');
   // A terminal sends Ctrl-C to the command as well.
-  onSignal((signal) => void ((signal === 'SIGINT' && process.stdin.isTTY) || child.kill(signal)));
-  whenParentEnds(() => void child.kill('SIGTERM'));
+  onSignal((signal) => {
+    onInterrupt();
+    if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
+  });
+  whenParentEnds(() => {
+    onInterrupt();
+    child.kill('SIGTERM');
+  });
   const code = await new Promise((resolve) => {
     child.once('error', (error) => {
       process.stderr.write(`services: cannot run ${program}: ${error.message}\n`);
@@ -393,7 +478,7 @@ async function main(argv) {
     onProgress: (line) => process.stderr.write(`${line}\n`),
   });
   if (command) {
-    const code = await runCommand(command, services.env);
+    const code = await runCommand(command, services.env, services.retire);
     onSignal(() => {});
     await services.stop();
     return code;

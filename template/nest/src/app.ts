@@ -1,6 +1,6 @@
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { Logger } from 'nestjs-pino';
+import { Logger, PinoLogger } from 'nestjs-pino';
 import { AppModule } from './app.module.js';
 import { configureHttp, createFastifyAdapter } from './common/http/fastify.js';
 import { createLogger } from './common/logging/logger.js';
@@ -16,9 +16,13 @@ export async function createApp(
   const app = await NestFactory.create<NestFastifyApplication>(
     module.forRoot(config, logger),
     createFastifyAdapter(config, logger),
-    { bufferLogs: true, bodyParser: false, abortOnError: false },
+    {
+      // Not only when the modules are there: what fails before that is in the log too.
+      logger: new Logger(new PinoLogger({ pinoHttp: { logger } }), {}),
+      bodyParser: false,
+      abortOnError: false,
+    },
   );
-  app.useLogger(app.get(Logger));
   await configureHttp(app, config);
   serveDocs(app);
   return app;

@@ -42,13 +42,21 @@ export function loadConfig<Shape extends z.ZodRawShape>(
   return Object.freeze(result.data);
 }
 
-/** Reads the configuration, or stops the process with an error that names what is wrong. */
+/**
+ * Reads the configuration, or stops the process with an error that names what is wrong: for people as text, in production
+ * as a line of the log.
+ */
 export function configOrExit<T>(read: () => T): T {
   try {
     return read();
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    process.stderr.write(`${error.message}\n`);
+    const { NODE_ENV = 'production' } = process.env;
+    const isRead = process.stderr.isTTY || NODE_ENV === 'development' || NODE_ENV === 'test';
+    const line = { level: 60, time: Date.now(), reason: error.message, settings: error.offenders };
+    process.stderr.write(
+      `${isRead ? error.message : JSON.stringify({ ...line, msg: 'the service could not start' })}\n`,
+    );
     process.exit(1);
   }
 }

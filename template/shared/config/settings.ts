@@ -41,6 +41,9 @@ export const serviceSettings = {
     .describe('addresses or CIDR ranges of the proxies whose X-Forwarded-For is believed, or true or false'),
   BODY_LIMIT_BYTES: integer(1_024, 104_857_600).default(1_048_576),
   REQUEST_TIMEOUT_MS: integer(100, 600_000).default(10_000),
+  KEEP_ALIVE_TIMEOUT_MS: integer(1_000, 600_000)
+    .default(72_000)
+    .describe('how long an idle connection stays open; longer than a balancer keeps it'),
   SHUTDOWN_DRAIN_MS: integer(0, 60_000)
     .default(1_000)
     .describe(
@@ -49,6 +52,9 @@ export const serviceSettings = {
   RATE_LIMIT_ENABLED: z.stringbool().default(true),
   RATE_LIMIT_MAX: integer(1, 1_000_000).default(300).describe('requests per client and window'),
   RATE_LIMIT_WINDOW_SECONDS: integer(1, 86_400).default(60),
+  RATE_LIMIT_IPV6_PREFIX: integer(1, 128)
+    .default(64)
+    .describe('the bits of an IPv6 address that identify a client'),
   MAX_EVENT_LOOP_DELAY_MS: integer(0, 60_000)
     .default(1_000)
     .describe('answer 503 while the event loop is later than this; 0 switches load shedding off'),
@@ -77,4 +83,7 @@ export const migrationSettings = {
   MIGRATION_DATABASE_URL: postgresUrl
     .optional()
     .describe('the role that owns the schema; DATABASE_URL is used where it is not set'),
+[%- if variant in ["nest-typeorm", "nest-drizzle", "fastify-bun"] %]
+  MIGRATION_STATEMENT_TIMEOUT_MS: z.coerce.number().int().min(0).max(86_400_000).default(600_000),
+[%- endif %]
 };

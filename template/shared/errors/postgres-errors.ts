@@ -9,6 +9,8 @@ const UNREACHABLE_CODES = new Set([
   'ETIMEDOUT',
   'ENOTFOUND',
   'EHOSTUNREACH',
+  'EAI_AGAIN', // DNS
+  'ENETUNREACH',
 [%- if variant == 'nest-prisma' %]
   // Prisma's words for them; P2024 and P2028 say that no connection was free, or that a transaction took too long.
   'ConnectionClosed',
@@ -56,7 +58,8 @@ export function postgresToDomainError(error: unknown): DomainError | undefined {
   if (
     state?.startsWith('08') ||
     state?.startsWith('57P') ||
-    state === '53300' ||
+    state?.startsWith('53') || // no disk space, memory or connections
+    state === '25006' || // a read-only standby
     state === '25P03' ||
     isUnreachable(error)
   ) {

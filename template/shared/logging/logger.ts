@@ -5,8 +5,12 @@ import { type Logger, pino } from 'pino';
 import { processWide } from '../process-wide.js';
 [%- endif %]
 
-/** Members that never reach the log, whether they stand in a logged object or in a member of one. */
-const SECRETS = ['authorization', 'cookie', 'set-cookie', 'password', 'token', 'secret', 'email'];
+/** Names of members whose text never reaches the log, at any depth. */
+const SECRET =
+  /pass(word|phrase|wd)|secret|token|authorization|cookie|credential|signature|(api|private|encryption)[-_]?key|email/i;
+const REDACTED = '[redacted]';
+/** Levels of a logged object that are written. */
+const DEPTH = 5;
 
 /** The request that is being served: every line that is written meanwhile carries its id. */
 [% if variant == 'next-supabase' -%]
@@ -22,11 +26,18 @@ export const requestContext = new AsyncLocalStorage<{ readonly requestId: string
 export function createLogger(config: { readonly LOG_LEVEL: string; readonly NODE_ENV: string }): Logger {
   return pino({
     level: config.LOG_LEVEL,
-    redact: {
-      paths: SECRETS.flatMap((name) => [`["${name}"]`, `*["${name}"]`]),
-      censor: '[redacted]',
+    // Not `serializers` and `redact`: pino-http replaces the first, and the second knows exact paths only.
+    formatters: { log: (line) => loggable(line) as Record<string, unknown> },
+    hooks: {
+      // pino repeats the message of an error where the call has none.
+      logMethod([first, ...rest], method) {
+        const error = first instanceof Error ? first : (first as { err?: unknown } | null)?.err;
+        const named = error instanceof Error && rest.length === 0 ? [error.name] : rest;
+        method.apply(this, [first instanceof Error ? { err: first } : first, ...named] as Parameters<
+          typeof method
+        >);
+      },
     },
-    serializers: { err: describeError },
     mixin: () => {
       const span = trace.getActiveSpan()?.spanContext();
       return {
@@ -41,28 +52,59 @@ export function createLogger(config: { readonly LOG_LEVEL: string; readonly NODE
   });
 }
 
+/** Returns a copy of a value for the log: errors described, the text of secret members replaced. */
+export function loggable(value: unknown, isSecret = false, depth = 0): unknown {
+  if (typeof value === 'string' || ArrayBuffer.isView(value)) return isSecret ? REDACTED : value;
+  if (typeof value !== 'object' || value === null) return value;
+  if (value instanceof Error) return describeError(value);
+  if (depth === DEPTH) return '[nested too deep]';
+  if ('toJSON' in value && typeof value.toJSON === 'function')
+    return loggable(value.toJSON(), isSecret, depth);
+  if (Array.isArray(value)) return value.map((item) => loggable(item, isSecret, depth + 1));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [
+      name,
+      loggable(member, isSecret || SECRET.test(name), depth + 1),
+    ]),
+  );
+}
+
 /**
- * What the log tells of an error. Drivers and ORMs add what was stored or asked for to their errors (`params`, `detail`, a
- * message that repeats them), and users have written that: it stays out, as does every member that is not named here.
+ * Returns an error without what users have written. Drivers, ORMs and SDKs add input to their errors: as members (`params`,
+ * `detail`, `requestBodyValues`), which stay out unless they are named here, and in messages, see `messageOf`.
  */
-function describeError(error: unknown): object {
-  if (!(error instanceof Error)) return { type: typeof error };
-  const {
-    name,
-    message,
-    stack = '',
-    cause,
-    code,
-    query,
-  } = error as Error & { code?: unknown; query?: unknown };
+function describeError(error: Error): object {
+  const { name, message, stack = '', cause, code } = error as Error & { code?: unknown };
   const frames = stack.includes(message) ? stack.slice(stack.indexOf(message) + message.length) : stack;
   return {
     type: name,
-    message: typeof query === 'string' ? `Failed query: ${query}` : message,
+    message: messageOf(error),
     stack: frames.split('\n').filter((line) => /^\s+at /.test(line)),
-    ...(code !== undefined && { code }),
-    ...(cause !== undefined && { cause: describeError(cause) }),
+    ...((typeof code === 'string' || typeof code === 'number') && { code }),
+    ...(cause instanceof Error && { cause: describeError(cause) }),
   };
+}
+
+/** SQLSTATEs whose message repeats a value: data exceptions, and what functions raise. */
+const REPEATS_VALUES = /^(22|P0)[0-9A-Z]{3}$/;
+
+/** The message of an error, or what may be said in its place where it may repeat input. */
+export function messageOf(error: Error): string {
+  const { name, message, code, query, statusCode, status } = error as Error & Record<string, unknown>;
+  if (typeof query === 'string') return `Failed query: ${query}`;
+  if (typeof code === 'string' && REPEATS_VALUES.test(code)) return `PostgreSQL refused a value (${code})`;
+[%- if variant == 'nest-prisma' %]
+  // Prisma repeats the whole call, the values of `where` and `data` included.
+  if (name.startsWith('PrismaClient')) {
+    return `${/Invalid `([^`]+)` invocation/.exec(message)?.[1] ?? 'A query of Prisma'} failed`;
+  }
+[%- endif %]
+  // JSON.parse repeats the text that it could not read.
+  if (error instanceof SyntaxError) return 'Unreadable text';
+  // The message of a response is another system's, and may repeat what it was sent.
+  const answered = statusCode ?? status;
+  if (typeof answered === 'number') return `${name} with status ${answered}`;
+  return message;
 }
 
 /** The image has no development dependencies, and may still be run with NODE_ENV=development, as compose.yaml does. */

@@ -6,6 +6,9 @@ export interface Cursor {
   readonly id: string;
 }
 
+/** PostgreSQL reads years before 1000 and after 9999 otherwise than `toISOString` writes them. */
+const YEAR = /^[1-9]\d{3}-/;
+
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** Opaque to clients: base64url of the sort key of the last row of a page. */
@@ -21,7 +24,13 @@ export function encodeCursor({ time, id }: Cursor): string {
 export function decodeCursor(text: string): Cursor {
   const [iso = '', id = '', ...rest] = Buffer.from(text, 'base64url').toString().split(' ');
   const time = new Date(iso);
-  if (rest.length > 0 || Number.isNaN(time.getTime()) || time.toISOString() !== iso || !UUID.test(id)) {
+  if (
+    rest.length > 0 ||
+    !YEAR.test(iso) ||
+    Number.isNaN(time.getTime()) ||
+    time.toISOString() !== iso ||
+    !UUID.test(id)
+  ) {
     throw new ValidationError([
       { pointer: '/cursor', message: 'cursor must be the nextCursor of an earlier page' },
     ]);

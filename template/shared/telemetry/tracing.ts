@@ -1,5 +1,8 @@
+import { ClientRequest, type IncomingMessage } from 'node:http';
 import { register } from 'node:module';
+import type { Span } from '@opentelemetry/api';
 import type { NodeSDK } from '@opentelemetry/sdk-node';
+import { dropSpanMessages } from './span-messages.[[ 'ts' if variant == 'next-supabase' else 'js' ]]';
 
 let sdk: NodeSDK | undefined;
 
@@ -18,12 +21,26 @@ export async function startTracing(): Promise<void> {
     // Metrics go to /metrics (see metrics.ts), logs to stdout.
     metricReaders: [],
     logRecordProcessors: [],
-    instrumentations: [new HttpInstrumentation(), new PgInstrumentation({ requireParentSpan: true })],
+    instrumentations: [
+      new HttpInstrumentation({ requestHook: hideQuery }),
+      new PgInstrumentation({ requireParentSpan: true }),
+    ],
   });
   sdk.start();
+  dropSpanMessages();
 }
 
 /** Sends the spans that are still held back. */
 export async function stopTracing(): Promise<void> {
   await sdk?.shutdown();
+}
+
+/** Search texts and tokens travel in queries: spans show paths alone. */
+function hideQuery(span: Span, request: ClientRequest | IncomingMessage): void {
+  if (request instanceof ClientRequest) {
+    const [path] = request.path.split('?', 1);
+    span.setAttribute('url.full', `${request.protocol}//${request.host}${path}`);
+  } else if (request.url?.includes('?')) {
+    span.setAttribute('url.query', '[redacted]');
+  }
 }

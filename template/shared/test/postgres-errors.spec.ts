@@ -50,6 +50,9 @@ describe.each(WRAPPED)('an error of PostgreSQL, %s,', (_how, wrap) => {
     ['40001', 'TRANSACTION_CONFLICT'],
     ['57P01', 'DATABASE_UNAVAILABLE'],
     ['53300', 'DATABASE_UNAVAILABLE'],
+    ['53100', 'DATABASE_UNAVAILABLE'],
+    ['25006', 'DATABASE_UNAVAILABLE'],
+    ['EAI_AGAIN', 'DATABASE_UNAVAILABLE'],
     ['ECONNREFUSED', 'DATABASE_UNAVAILABLE'],
   ])('%s means %s, and its words stay here', (code, expected) => {
     const error = postgresToDomainError(wrap(driverError(code)));

@@ -5,6 +5,7 @@ import { LoggerModule } from 'nestjs-pino';
 import type { Logger } from 'pino';
 import { ConfigModule } from './config/config.module.js';
 import { ProblemFilter } from './errors/problem.filter.js';
+import { clientNetwork } from './http/client-network.js';
 import { Drain } from './http/drain.js';
 import { ProblemThrottlerGuard } from './rate-limit/problem-throttler.guard.js';
 import { TelemetryModule } from './telemetry/telemetry.module.js';
@@ -15,6 +16,7 @@ export interface CommonSettings {
   readonly RATE_LIMIT_ENABLED: boolean;
   readonly RATE_LIMIT_MAX: number;
   readonly RATE_LIMIT_WINDOW_SECONDS: number;
+  readonly RATE_LIMIT_IPV6_PREFIX: number;
 }
 
 /** What every request meets, whichever module answers it: errors, validation, rate limit, logging, metrics. */
@@ -32,6 +34,7 @@ export class CommonModule {
           throttlers: [
             { name: 'default', limit: config.RATE_LIMIT_MAX, ttl: config.RATE_LIMIT_WINDOW_SECONDS * 1000 },
           ],
+          getTracker: (request) => clientNetwork(request.ip, config.RATE_LIMIT_IPV6_PREFIX),
           // One budget per client over all routes.
           generateKey: (_context, client, name) => `${name}:${client}`,
         }),

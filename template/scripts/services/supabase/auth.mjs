@@ -150,8 +150,12 @@ export function createAuth({ pool, tokens, settings }) {
   }
 
   /**
-   * Each refresh token is good for one use. Clients do send one twice, in parallel: within the reuse interval the second
-   * gets the token that the first has got. After that somebody else has it, so the session ends for both.
+   * Each refresh token is good for one use. Clients do send one twice, in parallel or after a lost response: within the
+   * reuse interval the second request gets the token that the first has got. After that somebody else has it, so the
+   * session ends for both (https://supabase.com/docs/guides/auth/sessions, "refresh token reuse detection").
+   *
+   * Supabase Auth makes one more exception: the token before the current one gets the current one at any time. Here it
+   * ends the session, so that a client which works here does not depend on that.
    *
    * @param {Record<string, any>} body
    */

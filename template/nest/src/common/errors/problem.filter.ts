@@ -16,8 +16,9 @@ interface HttpRequest {
   readonly url: string;
 }
 interface HttpReply {
-  /** Express's alone; Fastify itself sees to it that nothing is sent twice. */
+  /** Express's; Fastify's is `sent`. */
   readonly headersSent?: boolean;
+  readonly sent?: boolean;
   status(status: number): this;
   header(name: string, value: string): this;
   send(body: unknown): unknown;
@@ -26,7 +27,6 @@ interface HttpReply {
 /** What the errors of Fastify mean, where their status alone would say too little. */
 const FRAMEWORK_ERRORS: Readonly<Record<string, DomainError>> = {
   FST_ERR_CTP_INVALID_JSON_BODY: new DomainError('The body is not JSON.', 'MALFORMED_JSON'),
-  FST_ERR_CTP_EMPTY_JSON_BODY: new DomainError('The body is empty; send a JSON document.', 'MALFORMED_JSON'),
 };
 
 /** The one place where errors become HTTP: every failure leaves as an RFC 9457 problem document. */
@@ -39,7 +39,7 @@ export class ProblemFilter implements ExceptionFilter {
     const reply = host.switchToHttp().getResponse<HttpReply>();
     const problem = this.describe(exception, request);
     // Answered already, since it took too long.
-    if (reply.headersSent === true) return;
+    if (reply.headersSent === true || reply.sent === true) return;
 
     const seconds = retryAfter(problem);
     if (seconds !== undefined) reply.header('retry-after', String(seconds));

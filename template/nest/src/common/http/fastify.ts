@@ -7,14 +7,30 @@ import { requestContext } from '../logging/logger.js';
 import { Drain } from './drain.js';
 import { assertJsonDepth } from './json-depth.js';
 import { ALWAYS_ANSWERED, answerInTime, observeRequest } from './request-lifecycle.js';
-import { corsOptions, type HttpSettings, SECURITY_HEADERS, serverOptions } from './server.js';
+import {
+  corsOptions,
+  type HttpSettings,
+  readJsonBodies,
+  refuseUnknownMethods,
+  SECURITY_HEADERS,
+  serverOptions,
+} from './server.js';
 
 export function createFastifyAdapter(settings: HttpSettings, logger: Logger): FastifyAdapter {
-  const adapter = new FastifyAdapter(serverOptions(settings, logger));
+  const adapter = new ReplyOnceAdapter(serverOptions(settings, logger));
   const fastify = adapter.getInstance();
   // JSON is the only body that any route takes.
   fastify.removeContentTypeParser('text/plain');
+  readJsonBodies(fastify);
   return adapter;
+}
+
+/** Drops what a handler returns after `answerInTime` has answered: Fastify would log each as an error. */
+class ReplyOnceAdapter extends FastifyAdapter {
+  override reply(...[response, body, statusCode]: Parameters<FastifyAdapter['reply']>) {
+    if ('sent' in response && response.sent) return response as ReturnType<FastifyAdapter['reply']>;
+    return super.reply(response, body, statusCode);
+  }
 }
 
 /** Everything between the socket and the controllers: headers, CORS, load shedding, limits, log line and metrics. */
@@ -29,6 +45,7 @@ export async function configureHttp(app: NestFastifyApplication, settings: HttpS
   });
   app.useSecurityHeaders(SECURITY_HEADERS);
   app.enableCors(corsOptions(settings));
+  refuseUnknownMethods(fastify);
   if (settings.MAX_EVENT_LOOP_DELAY_MS > 0) {
     await app.register(underPressure, {
       maxEventLoopDelay: settings.MAX_EVENT_LOOP_DELAY_MS,
