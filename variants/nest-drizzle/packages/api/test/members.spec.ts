@@ -2,15 +2,10 @@ import { randomUUID } from 'node:crypto';
 import type { Role } from '@app/shared';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createDatabase, type TestDatabase } from '../../database/test/support/database.js';
+import { addMember, sendInvitation } from './support/invitations.js';
+import { tokenFor } from './support/mails.js';
 import { startService, type TestService } from './support/service.js';
-import {
-  asClient,
-  type Client,
-  createProject,
-  createTask,
-  PASSWORD,
-  registerTenant,
-} from './support/tenants.js';
+import { type Client, createProject, createTask, PASSWORD, registerTenant } from './support/tenants.js';
 
 let database: TestDatabase;
 let service: TestService;
@@ -27,18 +22,6 @@ afterAll(async () => {
   await database?.drop();
 });
 
-/** Somebody who was invited and has accepted. */
-async function invite(inviter: Client, role: Role, email = `${randomUUID()}@example.com`): Promise<Client> {
-  const { body: invitation } = await inviter.post('/invitations', { email, role });
-  const { status, body } = await service.post('/auth/accept-invitation', {
-    token: invitation.token,
-    name: 'Grace',
-    password: PASSWORD,
-  });
-  if (status !== 200) throw new Error(`accepting answered ${status}: ${JSON.stringify(body)}`);
-  return asClient(service, email, body);
-}
-
 const memberIds = async (client: Client): Promise<string[]> =>
   (await client.get('/members?limit=100')).body.data.map(({ userId }: { userId: string }) => userId);
 const setRole = (client: Client, userId: string, role: Role) =>
@@ -49,7 +32,7 @@ const remove = (client: Client, userId: string) =>
   });
 
 it('takes in whoever accepts an invitation, with the role that it names', async () => {
-  const grace = await invite(owner, 'member');
+  const grace = await addMember(service, owner, 'member');
   expect(await memberIds(grace)).toEqual(expect.arrayContaining([owner.userId, grace.userId]));
   const projectId = await createProject(owner);
   expect((await grace.get(`/projects/${projectId}`)).status).toBe(200);
@@ -62,8 +45,11 @@ it('takes in whoever accepts an invitation, with the role that it names', async 
 
 it('lets one account be a member of several tenants, and asks for its password', async () => {
   const other = await registerTenant(service);
-  const { body: invitation } = await owner.post('/invitations', { email: other.email });
-  const wrong = { token: invitation.token, name: 'x', password: 'not the password' };
+  const wrong = {
+    token: (await sendInvitation(owner, 'member', other.email)).token,
+    name: 'x',
+    password: 'not the password',
+  };
   expect((await service.post('/auth/accept-invitation', wrong)).status).toBe(401);
   const accepted = await service.post('/auth/accept-invitation', { ...wrong, password: PASSWORD });
   expect([accepted.status, accepted.body.tenantId]).toEqual([200, owner.tenantId]);
@@ -73,27 +59,38 @@ it('lets one account be a member of several tenants, and asks for its password',
   }
 });
 
+it('sends the token of an invitation by mail and in no response', async () => {
+  const email = `${randomUUID()}@example.com`;
+  const { body } = await owner.post('/invitations', { email });
+  expect(Object.keys(body).sort()).toEqual(['email', 'expiresAt', 'id', 'role']);
+  expect(await tokenFor(email, 'You are invited')).toMatch(/^[\w-]{43}$/);
+});
+
 it('takes each invitation once, and none that is unknown or has expired', async () => {
   const accept = (token: string) =>
     service.post('/auth/accept-invitation', { token, name: 'x', password: PASSWORD });
-  const { body: used } = await owner.post('/invitations', { email: `${randomUUID()}@example.com` });
-  const answers = await Promise.all(Array.from({ length: 5 }, () => accept(used.token)));
+  const { token: used } = await sendInvitation(owner, 'member');
+  const answers = await Promise.all(Array.from({ length: 5 }, () => accept(used)));
   expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
-  const { body: old } = await owner.post('/invitations', { email: `${randomUUID()}@example.com` });
+  const email = `${randomUUID()}@example.com`;
+  const { token: old } = await sendInvitation(owner, 'member', email);
   const client = await database.owner.connect();
   await client.query('BEGIN');
   await client.query(`SELECT set_config('app.tenant_id', $1, true)`, [owner.tenantId]);
-  await client.query('UPDATE invitations SET expires_at = now() WHERE id = $1', [old.id]);
+  await client.query('UPDATE invitations SET expires_at = now() WHERE email = $1', [email]);
   await client.query('COMMIT');
   client.release();
-  for (const token of [used.token, old.token, 'nonsense']) {
+  for (const token of [used, old, 'nonsense']) {
     const { status, body } = await accept(token);
     expect([status, body.code]).toEqual([404, 'INVITATION_NOT_FOUND']);
   }
 });
 
 it('gives nobody more than the one who gives has', async () => {
-  const [admin, member] = [await invite(owner, 'admin'), await invite(owner, 'member')];
+  const [admin, member] = [
+    await addMember(service, owner, 'admin'),
+    await addMember(service, owner, 'member'),
+  ];
   expect((await member.post('/invitations', { email: 'x@example.com' })).status).toBe(403);
   expect((await setRole(member, member.userId, 'admin')).status).toBe(403);
   expect((await admin.post('/invitations', { email: 'x@example.com', role: 'owner' })).status).toBe(403);
@@ -108,13 +105,13 @@ it('keeps an owner, though two leave at the same moment', async () => {
   const first = await registerTenant(service);
   expect((await remove(first, first.userId)).body.code).toBe('LAST_OWNER');
   expect((await setRole(first, first.userId, 'member')).body.code).toBe('LAST_OWNER');
-  const second = await invite(first, 'owner');
+  const second = await addMember(service, first, 'owner');
   const answers = await Promise.all([remove(first, first.userId), remove(second, second.userId)]);
   expect(answers.map(({ status }) => status).sort()).toEqual([204, 409]);
 });
 
 it('ends the sessions of whoever is taken out, and takes their tasks from them', async () => {
-  const grace = await invite(owner, 'member');
+  const grace = await addMember(service, owner, 'member');
   const taskId = await createTask(owner, await createProject(owner), { assigneeId: grace.userId });
   expect((await remove(owner, grace.userId)).status).toBe(204);
   expect((await service.post('/auth/refresh', { refreshToken: grace.refreshToken })).status).toBe(401);

@@ -5,6 +5,8 @@ const NOT_OF_A_TENANT: Readonly<Record<string, string>> = {
   tenants: 'its own id is the tenant',
   users: 'a person may be a member of several tenants',
   passwords: 'belongs to a person',
+  password_resets: 'belongs to a person',
+  registrations: 'comes before there is a tenant; a row is found by its token',
   rate_limits: 'counts what happens before there is a tenant, under hashes',
 };
 

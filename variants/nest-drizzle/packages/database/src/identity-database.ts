@@ -12,6 +12,8 @@ export interface Credentials {
   readonly refreshHash?: string;
   /** SHA-256 of the token of an invitation, in hexadecimal: that one invitation. */
   readonly invitationHash?: string;
+  /** SHA-256 of a token that was sent by mail, in hexadecimal: that one registration or password reset. */
+  readonly mailHash?: string;
   /** A user who is known: the user's own row and memberships. */
   readonly userId?: string;
   /** The tenant that registers, or that the user has chosen and is a member of. */
@@ -22,6 +24,7 @@ const SETTINGS = {
   loginEmail: 'app.login_email',
   refreshHash: 'app.refresh_hash',
   invitationHash: 'app.invitation_hash',
+  mailHash: 'app.mail_token_hash',
   userId: 'app.user_id',
   tenantId: 'app.tenant_id',
 } as const satisfies Record<keyof Credentials, string>;

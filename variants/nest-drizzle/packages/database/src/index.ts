@@ -1,6 +1,8 @@
+export { type ActingMember, lockMembers } from './acting-member.js';
 export * from './errors/sql-state.js';
 export * from './expiry-database.js';
 export * from './identity-database.js';
+export * from './not-deleted.js';
 export * from './pool.js';
 export * from './relay-database.js';
 export * from './schema/index.js';

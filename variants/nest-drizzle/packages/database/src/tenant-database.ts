@@ -1,8 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash } from 'node:crypto';
+import type { Role } from '@app/shared';
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
 import pRetry from 'p-retry';
 import type { Pool, PoolClient, QueryConfig, QueryResult } from 'pg';
+import { authorizeBy, authorizeMember } from './acting-member.js';
 import { isRetryable } from './errors/sql-state.js';
 import * as schema from './schema/index.js';
 import { queryAsTenant, setTenant, type TenantContext } from './tenant-query.js';
@@ -31,12 +33,19 @@ interface Scope {
 
 interface Transaction {
   readonly client: PoolClient;
+  /** The acting member's role, as this transaction has read it. */
+  role: Promise<Role | undefined>;
   /** How many statements have been sent. */
   sent: number;
   /** Statements that travel with its COMMIT. */
   readonly atCommit: (() => PromiseLike<unknown>)[];
   /** What is to be done once it is committed. */
   readonly afterCommit: Set<() => void>;
+}
+
+interface TransactionOptions {
+  /** Set it if the transaction changes memberships: no other such transaction of the tenant runs meanwhile. */
+  readonly locksMembers?: boolean;
 }
 
 /** Until all that waits for nothing but promises has gone on. */
@@ -51,6 +60,9 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
  * A statement by itself is a transaction of its own, and takes one round trip (`TenantQuery`). Several that belong
  * together go into `transaction()`, which takes one round trip more than its statements: BEGIN and the tenant travel with
  * the first of them (pg's pipeline mode; the pool must come from `createPool`), and COMMIT with those of `atCommit()`.
+ *
+ * If the scope has a member, a transaction that may write begins with the member's role and session, read in the same
+ * round trip. So a right ends for writes when it or the session is revoked, whatever the access token says.
  */
 export class TenantDatabase {
   readonly #scopes = new AsyncLocalStorage<Scope>();
@@ -86,6 +98,25 @@ export class TenantDatabase {
     scope.tenant = context;
   }
 
+  /**
+   * Reads and authorizes the acting member's role before the handler runs: for privileged requests, which may read or do
+   * something outside of the database. Writes are authorized again in their transactions.
+   */
+  async authorize(): Promise<void> {
+    const { member, ...tenant } = this.#tenant();
+    if (member === undefined) throw new Error('This scope has no member to authorize.');
+    await authorizeBy({ ...tenant, member }, (config) =>
+      withClient(this.pool, (client) => queryAsTenant(client, tenant, config)),
+    );
+  }
+
+  /** Returns the acting member's role, as the open transaction has read it. */
+  async role(): Promise<Role> {
+    const role = await this.#transaction().role;
+    if (role === undefined) throw new Error('This transaction has no member, or may not write.');
+    return role;
+  }
+
   /** The tenant on whose behalf the code runs. */
   get tenantId(): string {
     return this.#tenant().tenantId;
@@ -95,10 +126,18 @@ export class TenantDatabase {
    * Runs several statements as one transaction; inside another one, as a part of that. A transaction that PostgreSQL
    * ended for the sake of another is run again, so `work` must change nothing but the database.
    */
-  async transaction<Result>(work: () => PromiseLike<Result>): Promise<Result> {
+  async transaction<Result>(
+    work: () => PromiseLike<Result>,
+    { locksMembers = false }: TransactionOptions = {},
+  ): Promise<Result> {
     const tenant = this.#tenant();
-    if (this.#scopes.getStore()?.transaction !== undefined) return work();
-    return retried(() => this.#transactionOnce(tenant, work));
+    const open = this.#scopes.getStore()?.transaction;
+    if (open === undefined) return retried(() => this.#transactionOnce(tenant, work, locksMembers));
+    if (locksMembers) {
+      open.role = authorized(open.client, tenant, true);
+      await open.role;
+    }
+    return work();
   }
 
   /**
@@ -121,18 +160,29 @@ export class TenantDatabase {
     return transaction;
   }
 
-  async #transactionOnce<Result>(tenant: TenantContext, work: () => PromiseLike<Result>): Promise<Result> {
+  async #transactionOnce<Result>(
+    tenant: TenantContext,
+    work: () => PromiseLike<Result>,
+    locksMembers: boolean,
+  ): Promise<Result> {
     const afterCommit: Transaction['afterCommit'] = new Set();
     const result = await withClient(this.pool, async (client) => {
-      const transaction: Transaction = { client, sent: 0, atCommit: [], afterCommit };
       // Neither awaited nor sent at once: these travel with the first statement of `work`. If they fail, so does that.
       const { stream } = client.connection;
       stream.cork();
       process.nextTick(() => stream.uncork());
-      const begun = Promise.all([client.query('BEGIN'), setTenant(client, tenant)]);
+      const [beginning, setting] = [client.query('BEGIN'), setTenant(client, tenant)];
+      const role = authorized(client, tenant, locksMembers);
+      const begun = Promise.all([beginning, setting, role]);
       begun.catch(() => undefined);
+      const transaction: Transaction = { client, role, sent: 0, atCommit: [], afterCommit };
       const scope = { tenant, transaction };
-      const done = await this.#scopes.run(scope, async () => work());
+      const done = await this.#scopes
+        .run(scope, async () => work())
+        .catch(async (error: unknown) => {
+          await begun; // a caller without the right is told that, and not what its statements found
+          throw error;
+        });
       await begun;
       const { command } = await this.#scopes.run(scope, () => this.#commit(transaction));
       // PostgreSQL answers a COMMIT of a failed transaction with a rollback; whoever swallowed the error learns of it.
@@ -174,6 +224,8 @@ export class TenantDatabase {
       transaction.sent += 1;
       return transaction.client.query(config, values);
     }
+    if (tenant.member !== undefined && tenant.readOnly !== true)
+      return this.transaction(() => this.#query(config, values));
     return retried(() => withClient(this.pool, (client) => queryAsTenant(client, tenant, config, values)));
   }
 
@@ -182,6 +234,16 @@ export class TenantDatabase {
     if (tenant === undefined) throw new NoTenantError();
     return tenant;
   }
+}
+
+/** Authorizes the acting member, if the transaction has one and may write. */
+async function authorized(
+  client: PoolClient,
+  { member, ...tenant }: TenantContext,
+  locksMembers: boolean,
+): Promise<Role | undefined> {
+  if (member === undefined || tenant.readOnly === true) return undefined;
+  return authorizeMember(client, { ...tenant, member }, locksMembers);
 }
 
 /** Runs a transaction again that PostgreSQL ended for the sake of another: a deadlock, a serialization failure. */

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { ActingMember } from './acting-member.js';
 import { queryInScope, type ScopeStatement } from './scoped-query.js';
 
 /** On whose behalf the code that runs now may use the database. */
@@ -6,6 +7,8 @@ export interface TenantContext {
   readonly tenantId: string;
   /** Where set, PostgreSQL refuses writes: the answer to a GET changes nothing. */
   readonly readOnly?: boolean;
+  /** Whose rights bound the writes. Jobs and consumers act for the tenant itself, and have none. */
+  readonly member?: ActingMember;
 }
 
 /** `true`: both settings end with the transaction, and a connection that goes back to the pool remembers nothing. */

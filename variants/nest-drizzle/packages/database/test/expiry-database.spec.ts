@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { ExpiryDatabase } from '../src/expiry-database.js';
-import { idempotencyKeys, inbox } from '../src/schema/index.js';
+import { idempotencyKeys, inbox, invitations, refreshTokens } from '../src/schema/index.js';
 import type { TenantDatabase } from '../src/tenant-database.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { connect, createTenant, type Tenant } from './support/tenants.js';
@@ -54,12 +54,40 @@ it('forgets what is older than it is told, of all tenants, and nothing else', as
   for (const tenant of both) expect(await remembered(tenant)).toEqual({ keys: ['new'], consumers: ['new'] });
 });
 
+it('deletes old refresh tokens and invitations of all tenants, and no others', async () => {
+  const add = ({ tenantId, userId }: Tenant, createdAt: Date) =>
+    tenants.run({ tenantId }, async () => {
+      const row = () => ({
+        tenantId,
+        id: randomUUID(),
+        hash: randomBytes(32),
+        expiresAt: createdAt,
+        createdAt,
+      });
+      await tenants.db.insert(refreshTokens).values({ ...row(), userId, familyId: randomUUID() });
+      await tenants.db.insert(invitations).values({ ...row(), email: 'ada@example.com', role: 'member' });
+    });
+  const left = (tenant: Tenant) =>
+    tenants.run(tenant, async () => [
+      (await tenants.db.select().from(refreshTokens)).length,
+      (await tenants.db.select().from(invitations)).length,
+    ]);
+  for (const tenant of both) {
+    await add(tenant, hoursAgo(49));
+    await add(tenant, hoursAgo(47));
+  }
+  const expiry = new ExpiryDatabase(pool);
+  expect(await expiry.forget('refreshTokens', hoursAgo(48))).toBe(2);
+  expect(await expiry.forget('invitations', hoursAgo(48))).toBe(2);
+  for (const tenant of both) expect(await left(tenant)).toEqual([1, 1]);
+});
+
 it('sees nothing else through its door', async () => {
   const client = await pool.connect();
   try {
     await client.query('BEGIN');
     await client.query(`SELECT set_config('app.expired_before', 'infinity', true)`);
-    for (const table of ['projects', 'tasks', 'outbox', 'memberships', 'refresh_tokens']) {
+    for (const table of ['projects', 'tasks', 'outbox', 'memberships', 'users']) {
       const { rows } = await client.query(`SELECT count(*)::int AS count FROM ${table}`);
       expect(rows).toEqual([{ count: 0 }]);
     }

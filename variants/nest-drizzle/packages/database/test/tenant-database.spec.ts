@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Role } from '@app/shared';
 import { eq, sql } from 'drizzle-orm';
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -30,6 +31,8 @@ afterEach(() => {
   expect([pool.totalCount - pool.idleCount, pool.waitingCount]).toEqual([0, 0]);
 });
 
+const projectNames = async () =>
+  (await tenants.db.select({ name: projects.name }).from(projects)).map(({ name }) => name);
 const projectIds = async () =>
   (await tenants.db.select({ id: projects.id }).from(projects)).map(({ id }) => id);
 
@@ -307,6 +310,49 @@ it('mixes nothing up on one connection over 1,000 changes of tenant, with errors
   }
 });
 
+describe('a member', () => {
+  const refused = new Error('no longer a member');
+  const scopeOf = (tenant: Tenant, userId: string, isPrivileged = false) => ({
+    tenantId: tenant.tenantId,
+    member: {
+      userId,
+      isPrivileged,
+      authorize: (role: Role | undefined) => {
+        if (role === undefined) throw refused;
+      },
+    },
+  });
+  const rename = () => tenants.db.update(projects).set({ name: 'renamed' }).returning();
+
+  it.each([
+    ['a statement by itself', rename],
+    ['a transaction', () => tenants.transaction(rename)],
+    ['a transaction that changes memberships', () => tenants.transaction(rename, { locksMembers: true })],
+    ['a transaction that fails', () => tenants.transaction(() => Promise.reject(new Error('not found')))],
+  ])('of another tenant is refused %s', async (_what, write) => {
+    const error = await tenants.run(scopeOf(a, b.userId), write).catch((reason: Error) => reason);
+    expect(error === refused || (error as Error).cause === refused).toBe(true);
+    expect(await tenants.run(a, projectNames)).not.toContain('renamed');
+  });
+
+  it('has the role that the transaction has read', async () => {
+    const role = () => tenants.transaction(() => tenants.role());
+    expect(await tenants.run(scopeOf(a, a.userId), role)).toBe('owner');
+    await expect(tenants.run(a, role)).rejects.toThrow('has no member');
+  });
+
+  it('is authorized before the handler runs, where that is asked for', async () => {
+    const authorize = () => tenants.authorize();
+    await tenants.run({ ...scopeOf(a, a.userId, true), readOnly: true }, authorize);
+    await expect(tenants.run(scopeOf(a, b.userId, true), authorize)).rejects.toBe(refused);
+  });
+
+  it('reads without being authorized', async () => {
+    const scope = { ...scopeOf(a, b.userId), readOnly: true };
+    expect(await tenants.run(scope, projectIds)).toEqual(await tenants.run(a, projectIds));
+  });
+});
+
 describe('round trips', () => {
   /** How often the client waits for the server while a function runs. */
   async function roundTrips(run: () => Promise<unknown>): Promise<number> {
@@ -341,6 +387,10 @@ describe('round trips', () => {
       expect(await roundTrips(() => counted.run(a, read))).toBe(1);
       const two = () => counted.transaction(async () => [await read(), await read()]);
       expect(await roundTrips(() => counted.run(a, two))).toBe(3);
+      const member = { userId: a.userId, isPrivileged: true, authorize: () => undefined };
+      const asMember = () => counted.run({ tenantId: a.tenantId, member }, two);
+      await asMember();
+      expect(await roundTrips(asMember)).toBe(3);
       const last = async () => {
         counted.atCommit(read);
         counted.atCommit(read);

@@ -5,6 +5,7 @@ import { Reflector } from '@nestjs/core';
 import { AuthGuard } from '@nestjs/passport';
 import { LRUCache } from 'lru-cache';
 import { DomainError } from '../common/errors/domain-error.js';
+import { NoLongerAMemberError, SessionEndedError } from './auth.errors.js';
 import type { Principal } from './tokens.service.js';
 
 interface AuthenticatedRequest {
@@ -19,7 +20,10 @@ const NEEDED_ROLE = Symbol('NEEDED_ROLE');
 /** The endpoint is for everybody. Without this, each needs a token. */
 export const Public = () => SetMetadata(IS_PUBLIC, true);
 
-/** The endpoint is for members with this role, or one that includes it. */
+/**
+ * The endpoint is for members with this role, or one that includes it. The role is read from `memberships`, before the
+ * handler runs and again in each of its transactions; what the access token says does not count.
+ */
 export const Needs = (role: Role) => SetMetadata(NEEDED_ROLE, role);
 
 /** Who makes the request. */
@@ -33,7 +37,7 @@ export const CurrentPrincipal = createParamDecorator(
 
 /**
  * Every endpoint needs a token, unless it is marked as public; some need a role as well. What follows runs on behalf of
- * the principal's tenant, and what only reads may only read.
+ * the principal's tenant. Reads may only read; transactions that may write fail if the membership or the session has ended.
  */
 @Injectable()
 export class AccessGuard extends AuthGuard('jwt') {
@@ -56,10 +60,17 @@ export class AccessGuard extends AuthGuard('jwt') {
     await this.authenticate(context);
     const needed = this.reflector.getAllAndOverride<Role | undefined>(NEEDED_ROLE, targets);
     const { user, method } = context.switchToHttp().getRequest<AuthenticatedRequest>();
-    if (needed !== undefined && !includesRole(user.role, needed)) {
-      throw new DomainError(`This is for members with the role ${needed}.`, 'FORBIDDEN', { role: user.role });
-    }
-    this.tenants.enter({ tenantId: user.tenantId, readOnly: method === 'GET' || method === 'HEAD' });
+    this.tenants.enter({
+      tenantId: user.tenantId,
+      readOnly: method === 'GET' || method === 'HEAD',
+      member: {
+        userId: user.userId,
+        sessionId: user.sessionId,
+        isPrivileged: needed !== undefined,
+        authorize: (role, hasSession) => assertRight(role, hasSession, needed),
+      },
+    });
+    if (needed !== undefined) await this.tenants.authorize();
     return true;
   }
 
@@ -82,4 +93,12 @@ export class AccessGuard extends AuthGuard('jwt') {
       throw new DomainError('Send a valid access token: Authorization: Bearer <token>.', 'UNAUTHORIZED');
     return user;
   }
+}
+
+/** @param role as the database has it @throws NoLongerAMemberError, SessionEndedError, DomainError FORBIDDEN */
+function assertRight(role: Role | undefined, hasSession: boolean, needed: Role | undefined): void {
+  if (role === undefined) throw new NoLongerAMemberError();
+  if (!hasSession) throw new SessionEndedError();
+  if (needed !== undefined && !includesRole(role, needed))
+    throw new DomainError(`This is for members with the role ${needed}.`, 'FORBIDDEN', { role });
 }

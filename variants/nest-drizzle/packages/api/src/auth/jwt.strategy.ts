@@ -8,7 +8,7 @@ import { DomainError } from '../common/errors/domain-error.js';
 import type { Config } from '../config/config.js';
 import { type Principal, TokensService } from './tokens.service.js';
 
-const claims = z.object({ sub: z.uuid(), tid: z.uuid(), role, exp: z.int() });
+const claims = z.object({ sub: z.uuid(), tid: z.uuid(), sid: z.uuid().optional(), role, exp: z.int() });
 
 const header = z.object({ alg: z.literal('ES256'), kid: z.string() });
 
@@ -37,8 +37,8 @@ export class JwtStrategy extends PassportStrategy(Strategy) {
   validate(payload: unknown): Principal {
     const result = claims.safeParse(payload);
     if (!result.success) throw new DomainError('The token has other claims than ours.', 'INVALID_TOKEN');
-    const { sub, tid, role, exp } = result.data;
-    return { userId: sub, tenantId: tid, role, expiresAt: exp * 1_000 };
+    const { sub, tid, sid, role, exp } = result.data;
+    return { userId: sub, tenantId: tid, sessionId: sid, role, expiresAt: exp * 1_000 };
   }
 }
 

@@ -9,6 +9,8 @@ import { type PublicJwk, type SigningKey, toSigningKey } from './signing-keys.js
 export interface Principal {
   readonly userId: string;
   readonly tenantId: string;
+  /** The login: the family of its refresh tokens. Access tokens of releases before 0.3.0 name none. */
+  readonly sessionId?: string | undefined;
   readonly role: Role;
   /** When the token ends that says so, in milliseconds since 1970. */
   readonly expiresAt?: number;
@@ -18,6 +20,7 @@ export interface Principal {
 export interface AccessClaims {
   readonly sub: string;
   readonly tid: string;
+  readonly sid?: string | undefined;
   readonly role: Role;
 }
 
@@ -34,10 +37,10 @@ export class TokensService {
   }
 
   /** Signed with the first key; its `kid` is in the header. */
-  async signAccessToken({ userId, tenantId, role }: Principal): Promise<string> {
+  async signAccessToken({ userId, tenantId, sessionId, role }: Principal): Promise<string> {
     const [key] = this.keys;
     if (key === undefined) throw new Error('there is no key to sign with');
-    const claims: AccessClaims = { sub: userId, tid: tenantId, role };
+    const claims: AccessClaims = { sub: userId, tid: tenantId, sid: sessionId, role };
     return this.jwt.signAsync(claims, {
       privateKey: key.privatePem,
       algorithm: 'ES256',

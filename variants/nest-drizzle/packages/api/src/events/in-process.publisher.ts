@@ -1,5 +1,6 @@
 import type { OutboxRow, Publication, Refusal } from '@app/database';
 import { Inject, Injectable, Logger } from '@nestjs/common';
+import { failureReason } from '../common/logging/failure-reason.js';
 import { EVENT_HANDLERS, type EventHandler } from './event-handler.js';
 import { InboxService } from './inbox.service.js';
 import type { EventPublisher } from './publisher.js';
@@ -31,7 +32,7 @@ export class InProcessPublisher implements EventPublisher {
         this.logger.warn({ err: error, consumer, eventId: row.id }, 'an event could not be handled');
         const retryInMs = redeliveryDelay(error, row.attempts + 1);
         if (retryInMs === undefined) deadLetters.add(1, { consumer });
-        const reason = `${consumer}: ${error instanceof Error ? error.message : String(error)}`;
+        const reason = `${consumer}: ${failureReason(error)}`;
         refused.set(row, { row, reason, ...(retryInMs !== undefined && { retryInMs }) });
       }
     }

@@ -4,6 +4,7 @@ import { Injectable } from '@nestjs/common';
 import { sql } from 'drizzle-orm';
 import { DatabaseService } from '../common/database/database.service.js';
 import { postgresToDomainError } from '../common/errors/postgres-errors.js';
+import { issuesOf } from '../common/logging/failure-reason.js';
 import { inTraceOf } from '../common/telemetry/continued-trace.js';
 import { type EventHandler, OutageError } from './event-handler.js';
 
@@ -130,11 +131,11 @@ export function isOutage(error: unknown): boolean {
 /** The event that a message holds, if the handler cares for it. @throws UnusableEventError where it breaks its contract */
 function parse(handler: EventHandler, message: unknown): Envelope | undefined {
   const event = envelope.safeParse(message);
-  if (!event.success) throw new UnusableEventError(`not an event: ${event.error.message}`);
+  if (!event.success) throw new UnusableEventError(`not an event: ${issuesOf(event.error)}`);
   const { type } = event.data;
   const contract = handler.contracts.find((candidate) => type === `${candidate.type}.v${candidate.version}`);
   if (contract === undefined) return undefined;
   const data = contract.data.safeParse(event.data.data);
-  if (!data.success) throw new UnusableEventError(`${type} breaks its contract: ${data.error.message}`);
+  if (!data.success) throw new UnusableEventError(`${type} breaks its contract: ${issuesOf(data.error)}`);
   return { ...event.data, data: data.data };
 }

@@ -30,7 +30,8 @@ export class ExportsController {
   @ApiHeaders(headerFields(idempotentHeaders))
   @ApiOperation({
     summary: 'Ask for an export of a project',
-    description: 'A job makes it; Location says where it will be.',
+    description:
+      'A job makes it; Location says where it will be. While one of the project waits, that one is returned. Beyond EXPORT_MAX_BYTES it fails.',
   })
   @ApiAcceptedResponse({ standardSchema: projectExport })
   @ApiProblems(400, 401, 404, 422)

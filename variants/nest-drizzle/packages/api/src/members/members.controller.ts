@@ -8,7 +8,9 @@ import {
   type Member,
   member,
   memberPage,
+  type PendingInvitation,
   pageQuery,
+  pendingInvitationPage,
   type Session,
   session,
   type UpdateMember,
@@ -22,6 +24,7 @@ import {
   Header,
   HttpCode,
   HttpStatus,
+  Ip,
   Param,
   Patch,
   Post,
@@ -101,7 +104,7 @@ export class MembersController {
   @ApiBearerAuth()
   @ApiOperation({
     summary: 'Invite somebody to the tenant',
-    description: 'For admins. The token is shown once.',
+    description: 'For admins. The token is sent by mail to the address, and nowhere else.',
   })
   @ApiCreatedResponse({ standardSchema: invitation })
   @ApiProblems(400, 401, 403, 413, 415)
@@ -113,6 +116,36 @@ export class MembersController {
     return this.invitations.create(principal, body);
   }
 
+  @Get('invitations')
+  @Needs('admin')
+  @ApiBearerAuth()
+  @ApiOperation({ summary: 'List the pending invitations of the tenant', description: 'For admins.' })
+  @ApiOkResponse({ standardSchema: pendingInvitationPage })
+  @ApiProblems(400, 401, 403)
+  @Answer(pendingInvitationPage)
+  async listInvitations(
+    @Query({ schema: pageQuery }) query: z.output<typeof pageQuery>,
+  ): Promise<Page<PendingInvitation>> {
+    return this.invitations.list(query);
+  }
+
+  @Delete('invitations/:id')
+  @Needs('admin')
+  @HttpCode(HttpStatus.NO_CONTENT)
+  @ApiBearerAuth()
+  @ApiOperation({
+    summary: 'Withdraw an invitation',
+    description: 'For admins; only owners withdraw invitations of owners.',
+  })
+  @ApiNoContentResponse()
+  @ApiProblems(400, 401, 403, 404)
+  async withdraw(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id', { schema: uuid }) id: string,
+  ): Promise<void> {
+    await this.invitations.withdraw(principal, id);
+  }
+
   @Public()
   @Post('auth/accept-invitation')
   @HttpCode(HttpStatus.OK)
@@ -121,7 +154,10 @@ export class MembersController {
   @ApiOkResponse({ standardSchema: session })
   @ApiProblems(400, 401, 404, 409, 413, 415)
   @Answer(session)
-  async accept(@Body({ schema: acceptInvitation }) body: AcceptInvitation): Promise<Session> {
-    return this.invitations.accept(body);
+  async accept(
+    @Body({ schema: acceptInvitation }) body: AcceptInvitation,
+    @Ip() address: string,
+  ): Promise<Session> {
+    return this.invitations.accept(body, address);
   }
 }

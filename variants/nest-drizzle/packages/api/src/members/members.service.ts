@@ -5,8 +5,10 @@ import { and, asc, eq, sql } from 'drizzle-orm';
 import type { Principal } from '../auth/tokens.service.js';
 import { DatabaseService } from '../common/database/database.service.js';
 import { DomainError } from '../common/errors/domain-error.js';
+import { type SecurityEvent, SecurityLog } from '../common/logging/security-log.js';
 import { decodeCursor } from '../common/pagination/cursor.js';
 import { type Page, toPage } from '../common/pagination/page.js';
+import { InvitationsService } from './invitations.service.js';
 import { LastOwnerError, MemberNotFoundError } from './members.errors.js';
 
 const COLUMNS = {
@@ -23,7 +25,11 @@ interface Row extends Omit<Member, 'createdAt'> {
 
 @Injectable()
 export class MembersService {
-  constructor(private readonly db: DatabaseService) {}
+  constructor(
+    private readonly db: DatabaseService,
+    private readonly invitations: InvitationsService,
+    private readonly securityLog: SecurityLog,
+  ) {}
 
   /** In the order in which they joined. */
   async list({ limit, cursor }: { limit: number; cursor?: string | undefined }): Promise<Page<Member>> {
@@ -43,50 +49,64 @@ export class MembersService {
   }
 
   /**
-   * Gives a member another role. Only owners make owners, and unmake them.
+   * Gives a member another role. Only owners make owners, and unmake them. Pending invitations beyond the new role that
+   * the member has sent, or that are to the member's address, are void.
    *
    * @throws MemberNotFoundError, LastOwnerError, DomainError FORBIDDEN
    */
   async setRole(principal: Principal, userId: string, role: Role): Promise<Member> {
-    return this.db.transaction(async () => {
-      const member = await this.lock(userId);
-      assertMayGrant(principal, member.role);
-      assertMayGrant(principal, role);
+    return this.db.membersTransaction(async () => {
+      const [own, member] = await Promise.all([this.db.role(), this.find(userId)]);
+      assertMayGrant(own, member.role);
+      assertMayGrant(own, role);
       if (member.role === 'owner' && role !== 'owner') await this.assertOtherOwner(userId);
       await this.db
         .update(memberships)
         .set({ role, updatedAt: new Date() })
         .where(eq(memberships.userId, userId));
+      await this.invitations.voidBeyond(principal, member, role);
+      this.logAfterCommit('authz_change', principal, userId, { role, before: member.role });
       return { ...member, role };
     });
   }
 
   /**
-   * Takes a member out of the tenant: sessions end, tasks lose their assignee. Members may leave by themselves.
+   * Takes a member out of the tenant: sessions end, pending invitations by and to the member are void, tasks lose their
+   * assignee. Members may leave by themselves.
    *
    * @throws MemberNotFoundError, LastOwnerError, DomainError FORBIDDEN
    */
   async remove(principal: Principal, userId: string): Promise<void> {
-    await this.db.transaction(async () => {
-      const member = await this.lock(userId);
+    await this.db.membersTransaction(async () => {
+      const [own, member] = await Promise.all([this.db.role(), this.find(userId)]);
       if (userId !== principal.userId) {
-        if (!includesRole(principal.role, 'admin')) throw new DomainError('This is for admins.', 'FORBIDDEN');
-        assertMayGrant(principal, member.role);
+        if (!includesRole(own, 'admin')) throw new DomainError('This is for admins.', 'FORBIDDEN');
+        assertMayGrant(own, member.role);
       }
+      // Waits for the member's writes, which would otherwise name an assignee who is gone.
+      await this.db
+        .select({ userId: memberships.userId })
+        .from(memberships)
+        .where(eq(memberships.userId, userId))
+        .for('update');
       if (member.role === 'owner') await this.assertOtherOwner(userId);
       await this.db.update(tasks).set({ assigneeId: null }).where(eq(tasks.assigneeId, userId));
+      await this.invitations.voidOf(principal, member);
       await this.db.delete(memberships).where(eq(memberships.userId, userId));
+      this.logAfterCommit('member_removed', principal, userId, { before: member.role });
     });
   }
 
-  /** The tenant's owners are locked as well: two of them cannot leave at the same moment. */
-  private async lock(userId: string): Promise<Member> {
-    await this.db
-      .select({ userId: memberships.userId })
-      .from(memberships)
-      .where(eq(memberships.role, 'owner'))
-      .orderBy(asc(memberships.userId))
-      .for('update');
+  private logAfterCommit(
+    event: SecurityEvent,
+    { userId: actorId, tenantId }: Principal,
+    userId: string,
+    details: Readonly<Record<string, string>>,
+  ): void {
+    this.db.afterCommit(() => this.securityLog.log(event, { userId, actorId, tenantId, ...details }));
+  }
+
+  private async find(userId: string): Promise<Member> {
     const [row] = await this.db
       .select(COLUMNS)
       .from(memberships)
@@ -110,9 +130,7 @@ function present({ createdAt, ...row }: Row): Member {
   return { ...row, createdAt: createdAt.toISOString() };
 }
 
-function assertMayGrant(principal: Principal, role: Role): void {
-  if (!includesRole(principal.role, role))
-    throw new DomainError(`Only a member with the role ${role} may do this.`, 'FORBIDDEN', {
-      role: principal.role,
-    });
+function assertMayGrant(own: Role, role: Role): void {
+  if (!includesRole(own, role))
+    throw new DomainError(`Only a member with the role ${role} may do this.`, 'FORBIDDEN', { role: own });
 }

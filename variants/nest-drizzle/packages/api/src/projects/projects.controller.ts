@@ -42,7 +42,7 @@ import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { Needs } from '../auth/access.guard.js';
 import { ApiProblems } from '../common/errors/api-problems.decorator.js';
-import { etag, matchesNone, requiredVersion } from '../common/http/etag.js';
+import { etag, expectedVersion, matchesNone } from '../common/http/etag.js';
 import { ETAG_HEADER, NOT_MODIFIED } from '../common/http/etag-openapi.js';
 import { IdempotencyInterceptor } from '../common/idempotency/idempotency.interceptor.js';
 import type { Page } from '../common/pagination/page.js';
@@ -114,7 +114,7 @@ export class ProjectsController {
     @Body({ schema: updateProject }) body: UpdateProject,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Project> {
-    const updated = await this.projects.update(id, requiredVersion(headers['if-match']), body);
+    const updated = await this.projects.update(id, await this.expectedVersion(id, headers), body);
     reply.header('etag', etag(updated.version));
     return updated;
   }
@@ -122,13 +122,39 @@ export class ProjectsController {
   @Delete(':id')
   @Needs('admin')
   @HttpCode(HttpStatus.NO_CONTENT)
-  @ApiOperation({ summary: 'Delete a project', description: 'For admins. Its name is free again.' })
+  @ApiOperation({
+    summary: 'Delete a project',
+    description: 'For admins. Its name is free again, its tasks are gone until it is restored.',
+  })
   @ApiNoContentResponse()
   @ApiProblems(400, 401, 403, 404, 412, 428)
   async remove(
     @Param('id', { schema: projectId }) id: string,
     @RequestHeaders({ schema: changeHeaders }) headers: ChangeHeaders,
   ): Promise<void> {
-    await this.projects.remove(id, requiredVersion(headers['if-match']));
+    await this.projects.remove(id, await this.expectedVersion(id, headers));
+  }
+
+  @Post(':id/restore')
+  @Needs('admin')
+  @HttpCode(HttpStatus.OK)
+  @ApiOperation({
+    summary: 'Restore a deleted project',
+    description: 'For admins. Its tasks and exports return with it.',
+  })
+  @ApiOkResponse({ standardSchema: project, headers: ETAG_HEADER })
+  @ApiProblems(400, 401, 403, 404, 409)
+  @Answer(project)
+  async restore(
+    @Param('id', { schema: projectId }) id: string,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<Project> {
+    const restored = await this.projects.restore(id);
+    reply.header('etag', etag(restored.version));
+    return restored;
+  }
+
+  private async expectedVersion(id: string, headers: ChangeHeaders): Promise<number> {
+    return expectedVersion(headers['if-match'], async () => (await this.projects.get(id)).version);
   }
 }

@@ -8,7 +8,7 @@ export class ProjectNotFoundError extends DomainError {
 }
 
 export class ProjectNameTakenError extends DomainError {
-  constructor(name: string) {
-    super('Another project has this name.', 'PROJECT_NAME_TAKEN', { name });
+  constructor(name?: string) {
+    super('Another project has this name.', 'PROJECT_NAME_TAKEN', name === undefined ? {} : { name });
   }
 }

@@ -1,7 +1,7 @@
 import { projects } from '@app/database';
 import { type CreateProject, EVENTS, type ListProjects, type Project, type UpdateProject } from '@app/shared';
 import { Injectable } from '@nestjs/common';
-import { and, asc, eq, ilike, isNull, type SQL, sql } from 'drizzle-orm';
+import { and, asc, eq, ilike, isNotNull, isNull, type SQL, sql } from 'drizzle-orm';
 import { v7 as uuidv7 } from 'uuid';
 import { DatabaseService } from '../common/database/database.service.js';
 import { violatedConstraint } from '../common/errors/sql-state.js';
@@ -71,7 +71,7 @@ export class ProjectsService {
    */
   async update(id: string, version: number, changes: UpdateProject): Promise<Project> {
     return this.db.transaction(async () => {
-      const [updated] = await uniqueName(changes.name ?? '', () =>
+      const [updated] = await uniqueName(changes.name, () =>
         this.db
           .update(projects)
           .set({ ...changes, version: version + 1, updatedAt: new Date() })
@@ -102,6 +102,27 @@ export class ProjectsService {
     });
   }
 
+  /**
+   * Restores a deleted project with its tasks and exports. One that is not deleted is returned as it is.
+   *
+   * @throws ProjectNotFoundError, ProjectNameTakenError
+   */
+  async restore(id: string): Promise<Project> {
+    return this.db.transaction(async () => {
+      const [restored] = await uniqueName(undefined, () =>
+        this.db
+          .update(projects)
+          .set({ deletedAt: null, version: sql`${projects.version} + 1`, updatedAt: new Date() })
+          .where(and(eq(projects.id, id), isNotNull(projects.deletedAt)))
+          .returning(),
+      );
+      if (restored === undefined) return this.get(id);
+      const project = present(restored);
+      this.outbox.add(EVENTS.projectRestored, project, id);
+      return project;
+    });
+  }
+
   private sorted(filter?: SQL) {
     return this.db
       .select()
@@ -128,7 +149,10 @@ function present({ id, name, description, version, createdAt, updatedAt }: Row):
   };
 }
 
-async function uniqueName<Result>(name: string, write: () => PromiseLike<Result>): Promise<Result> {
+async function uniqueName<Result>(
+  name: string | undefined,
+  write: () => PromiseLike<Result>,
+): Promise<Result> {
   try {
     return await write();
   } catch (error) {

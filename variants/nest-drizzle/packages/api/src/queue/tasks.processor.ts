@@ -3,6 +3,7 @@ import { JOBS, type JobData } from '@app/shared';
 import { OnWorkerEvent, Processor, WorkerHost } from '@nestjs/bullmq';
 import { Logger } from '@nestjs/common';
 import { type Job, UnrecoverableError } from 'bullmq';
+import { issuesOf, withoutInput } from '../common/logging/failure-reason.js';
 import { inTraceOf } from '../common/telemetry/continued-trace.js';
 import { ExportsService } from '../exports/exports.service.js';
 import { RemindersService } from '../reminders/reminders.service.js';
@@ -26,17 +27,25 @@ export class TasksProcessor extends WorkerHost {
 
   async process(job: Job): Promise<void> {
     await inTraceOf(job.data ?? {}, `${TASKS_QUEUE} ${job.name}`, async () => {
-      await this.run(job);
+      await this.run(job).catch((error: unknown) => {
+        throw withoutInput(error); // the queue stores message and stack
+      });
       this.logger.log({ job: job.name, jobId: job.id, attempt: job.attemptsMade + 1 }, 'job done');
     });
   }
 
   @OnWorkerEvent('failed')
-  onFailed(job: Job | undefined, error: Error): void {
+  async onFailed(job: Job | undefined, error: Error): Promise<void> {
     const isLast =
       job !== undefined &&
       (error instanceof UnrecoverableError || job.attemptsMade >= (job.opts.attempts ?? 1));
     this.logger.error({ err: error, job: job?.name, jobId: job?.id, isLast }, 'job failed');
+    if (!isLast || job.name !== 'exportProject') return;
+    const { success, data } = JOBS.exportProject.safeParse(job.data);
+    if (!success) return;
+    await this.tenants
+      .run(data, () => this.exports.fail(data.exportId))
+      .catch((err: unknown) => this.logger.error({ err, jobId: job.id }, 'export not marked as failed'));
   }
 
   @OnWorkerEvent('error')
@@ -60,6 +69,6 @@ export class TasksProcessor extends WorkerHost {
 /** What a job carries; one that breaks its contract, or names no tenant, would not be better the next time. */
 function parse<Name extends keyof typeof JOBS>(name: Name, { data }: Job): JobData<Name> {
   const result = JOBS[name].safeParse(data);
-  if (!result.success) throw new UnrecoverableError(`${name}: ${result.error.message}`);
+  if (!result.success) throw new UnrecoverableError(`${name}: ${issuesOf(result.error)}`);
   return result.data as JobData<Name>;
 }

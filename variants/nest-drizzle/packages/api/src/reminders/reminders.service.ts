@@ -1,7 +1,7 @@
-import { reminders, tasks } from '@app/database';
+import { notDeleted, reminders, tasks } from '@app/database';
 import { EVENTS } from '@app/shared';
 import { Injectable } from '@nestjs/common';
-import { eq } from 'drizzle-orm';
+import { and, eq } from 'drizzle-orm';
 import { DatabaseService } from '../common/database/database.service.js';
 import { OutboxService } from '../events/outbox.service.js';
 
@@ -14,11 +14,14 @@ export class RemindersService {
 
   /**
    * Tells that a task is due, once per task and date. A task that is done or gone, or due at another time by now, is not
-   * reminded of.
+   * reminded of; neither is one of a deleted project.
    */
   async remind(taskId: string, dueAt: Date): Promise<void> {
     await this.db.transaction(async () => {
-      const [task] = await this.db.select().from(tasks).where(eq(tasks.id, taskId));
+      const [task] = await this.db
+        .select()
+        .from(tasks)
+        .where(and(eq(tasks.id, taskId), notDeleted(tasks)));
       if (task === undefined || task.status === 'done' || task.dueAt?.getTime() !== dueAt.getTime()) return;
       const noted = await this.db
         .insert(reminders)

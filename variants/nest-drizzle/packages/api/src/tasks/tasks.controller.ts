@@ -41,7 +41,7 @@ import {
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { ApiProblems } from '../common/errors/api-problems.decorator.js';
-import { etag, matchesNone, requiredVersion } from '../common/http/etag.js';
+import { etag, expectedVersion, matchesNone } from '../common/http/etag.js';
 import { ETAG_HEADER, NOT_MODIFIED } from '../common/http/etag-openapi.js';
 import { IdempotencyInterceptor } from '../common/idempotency/idempotency.interceptor.js';
 import type { Page } from '../common/pagination/page.js';
@@ -113,7 +113,7 @@ export class TasksController {
     @Body({ schema: updateTask }) body: UpdateTask,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Task> {
-    const updated = await this.tasks.update(id, requiredVersion(headers['if-match']), body);
+    const updated = await this.tasks.update(id, await this.expectedVersion(id, headers), body);
     reply.header('etag', etag(updated.version));
     return updated;
   }
@@ -127,6 +127,10 @@ export class TasksController {
     @Param('id', { schema: taskId }) id: string,
     @RequestHeaders({ schema: changeHeaders }) headers: ChangeHeaders,
   ): Promise<void> {
-    await this.tasks.remove(id, requiredVersion(headers['if-match']));
+    await this.tasks.remove(id, await this.expectedVersion(id, headers));
+  }
+
+  private async expectedVersion(id: string, headers: ChangeHeaders): Promise<number> {
+    return expectedVersion(headers['if-match'], async () => (await this.tasks.get(id)).version);
   }
 }

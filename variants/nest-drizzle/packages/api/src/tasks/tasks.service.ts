@@ -1,4 +1,4 @@
-import { tasks } from '@app/database';
+import { notDeleted, tasks } from '@app/database';
 import { type CreateTask, EVENTS, type ListTasks, type Task, type UpdateTask } from '@app/shared';
 import { Injectable } from '@nestjs/common';
 import { and, asc, eq, sql } from 'drizzle-orm';
@@ -15,6 +15,9 @@ import { ProjectsService } from '../projects/projects.service.js';
 import { TaskNotFoundError } from './tasks.errors.js';
 
 type Row = typeof tasks.$inferSelect;
+
+/** The tasks of a deleted project are gone until it is restored. */
+const IS_THERE = notDeleted(tasks);
 
 @Injectable()
 export class TasksService {
@@ -40,7 +43,10 @@ export class TasksService {
 
   /** @throws TaskNotFoundError */
   async get(id: string): Promise<Task> {
-    const [row] = await this.db.select().from(tasks).where(eq(tasks.id, id));
+    const [row] = await this.db
+      .select()
+      .from(tasks)
+      .where(and(eq(tasks.id, id), IS_THERE));
     if (row === undefined) throw new TaskNotFoundError(id);
     return presentTask(row);
   }
@@ -53,6 +59,7 @@ export class TasksService {
       .from(tasks)
       .where(
         and(
+          IS_THERE,
           projectId === undefined ? undefined : eq(tasks.projectId, projectId),
           assigneeId === undefined ? undefined : eq(tasks.assigneeId, assigneeId),
           status === undefined ? undefined : eq(tasks.status, status),
@@ -84,7 +91,7 @@ export class TasksService {
             version: version + 1,
             updatedAt: new Date(),
           })
-          .where(and(eq(tasks.id, id), eq(tasks.version, version)))
+          .where(and(eq(tasks.id, id), eq(tasks.version, version), IS_THERE))
           .returning(),
       );
       if (updated === undefined) {
@@ -102,7 +109,7 @@ export class TasksService {
     await this.db.transaction(async () => {
       const [deleted] = await this.db
         .delete(tasks)
-        .where(and(eq(tasks.id, id), eq(tasks.version, version)))
+        .where(and(eq(tasks.id, id), eq(tasks.version, version), IS_THERE))
         .returning({ id: tasks.id, projectId: tasks.projectId });
       if (deleted === undefined) {
         await this.get(id);

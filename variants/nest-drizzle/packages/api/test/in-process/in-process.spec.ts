@@ -63,6 +63,10 @@ it('gives an event that could not be handled to its handler again, and to nobody
       { attempts: 1, failure: expect.stringContaining('project-stats: '), dead: false },
     ]),
   );
+  // The reason is stored, and names no parameters of the query.
+  const [{ failure } = { failure: '' }] = await outbox();
+  expect(failure).toMatch(/Failed query: .*PostgreSQL refused a value \(P0001\)/s);
+  expect(failure).not.toContain('params');
   await mend();
   await eventually(async () => expect(await outbox()).toEqual([]));
   expect(await tasksCreated(projectId)).toBe(1);

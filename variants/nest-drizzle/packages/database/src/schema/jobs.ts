@@ -11,7 +11,7 @@ import {
   uuid,
 } from 'drizzle-orm/pg-core';
 import { tenantColumns, timestamps } from './columns.js';
-import { tenantPolicies } from './tenancy.js';
+import { expiryPolicies, tenantPolicies } from './tenancy.js';
 import { projects, tasks } from './work.js';
 
 export const exportStatusEnum = pgEnum('export_status', EXPORT_STATUSES);
@@ -37,6 +37,7 @@ export const projectExports = pgTable(
     }),
     index('exports_project_idx').on(table.tenantId, table.projectId),
     ...tenantPolicies('exports', table.tenantId),
+    ...expiryPolicies('exports', table.createdAt),
   ],
 ).enableRLS();
 

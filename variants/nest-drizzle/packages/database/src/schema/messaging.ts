@@ -1,7 +1,6 @@
 import type { Envelope } from '@app/shared';
 import { sql } from 'drizzle-orm';
 import {
-  type AnyPgColumn,
   index,
   integer,
   json,
@@ -13,22 +12,10 @@ import {
   uuid,
 } from 'drizzle-orm/pg-core';
 import { bytea, tenantColumns, timestamps } from './columns.js';
-import { tenantPolicies } from './tenancy.js';
+import { expiryPolicies, tenantPolicies } from './tenancy.js';
 
 /** Set by the relay alone (`RelayDatabase`): it reads and marks what all tenants have written. */
 const isRelay = sql`(SELECT current_setting('app.relay', true) = 'on')`;
-
-/**
- * For `ExpiryDatabase` alone: of all tenants what is older than it says, to delete it. What it says ends with the
- * transaction, and without it there is nothing to see.
- */
-function expiryPolicies(table: string, createdAt: AnyPgColumn) {
-  const isExpired = sql`${createdAt} < (SELECT nullif(current_setting('app.expired_before', true), '')::timestamptz)`;
-  return [
-    pgPolicy(`${table}_expiry_select`, { for: 'select', using: isExpired }),
-    pgPolicy(`${table}_expiry_delete`, { for: 'delete', using: isExpired }),
-  ];
-}
 
 /**
  * Events that were written in the transaction of what they tell of, and wait to be published. A row is deleted in the

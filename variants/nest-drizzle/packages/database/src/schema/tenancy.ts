@@ -25,3 +25,15 @@ export function tenantPolicies(table: string, tenantId: AnyPgColumn, alsoVisible
     pgPolicy(`${table}_delete`, { for: 'delete', using: own }),
   ];
 }
+
+/**
+ * For `ExpiryDatabase` alone: of all tenants what is older than it says, to delete it. What it says ends with the
+ * transaction, and without it there is nothing to see.
+ */
+export function expiryPolicies(table: string, createdAt: AnyPgColumn) {
+  const isExpired = sql`${createdAt} < (SELECT nullif(current_setting('app.expired_before', true), '')::timestamptz)`;
+  return [
+    pgPolicy(`${table}_expiry_select`, { for: 'select', using: isExpired }),
+    pgPolicy(`${table}_expiry_delete`, { for: 'delete', using: isExpired }),
+  ];
+}

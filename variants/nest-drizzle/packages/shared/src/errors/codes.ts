@@ -2,6 +2,7 @@
 export const SERVICE_PROBLEMS = {
   PROJECT_NOT_FOUND: { status: 404, title: 'There is no such project' },
   TASK_NOT_FOUND: { status: 404, title: 'There is no such task' },
+  TENANT_NOT_FOUND: { status: 404, title: 'Tenant not found' },
   MEMBER_NOT_FOUND: { status: 404, title: 'There is no such member' },
   INVITATION_NOT_FOUND: { status: 404, title: 'There is no such invitation' },
   EXPORT_NOT_FOUND: { status: 404, title: 'There is no such export' },

@@ -28,6 +28,8 @@ export const pageQuery = z.strictObject({
   cursor: z.string().max(200).optional().meta({ description: 'nextCursor of the page before' }),
 });
 
+export type PageQuery = z.output<typeof pageQuery>;
+
 /** One page of a list; `nextCursor` is null on the last one. */
 export const pageOf = <Item extends z.ZodType>(item: Item) =>
   z.object({ data: z.array(item), page: z.object({ nextCursor: z.string().nullable() }) });

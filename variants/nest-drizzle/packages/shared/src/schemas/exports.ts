@@ -13,6 +13,7 @@ export const projectExport = z
     projectId: id,
     status: z.enum(EXPORT_STATUSES),
     content: exportContent.nullable(),
+    error: z.string().nullable().describe('why it failed'),
     createdAt: instant,
     updatedAt: instant,
   })

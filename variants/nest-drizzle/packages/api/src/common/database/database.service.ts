@@ -1,4 +1,5 @@
 import { type Drizzle, TenantDatabase } from '@app/database';
+import type { Role } from '@app/shared';
 import { Injectable } from '@nestjs/common';
 
 /**
@@ -40,8 +41,18 @@ export class DatabaseService {
     this.tenants.afterCommit(callback);
   }
 
+  /** Returns the role of the member who makes the request, as the open transaction has read it. */
+  role(): Promise<Role> {
+    return this.tenants.role();
+  }
+
   /** All of `work` or nothing. It may run more than once, so it must change nothing but the database. */
   transaction<Result>(work: () => PromiseLike<Result>): Promise<Result> {
     return this.tenants.transaction(work);
+  }
+
+  /** Like `transaction()`, for changes of memberships: no other such change of the tenant runs at the same time. */
+  membersTransaction<Result>(work: () => PromiseLike<Result>): Promise<Result> {
+    return this.tenants.transaction(work, { locksMembers: true });
   }
 }

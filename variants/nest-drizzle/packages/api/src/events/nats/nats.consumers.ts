@@ -8,6 +8,7 @@ import {
   Logger,
   type OnApplicationBootstrap,
 } from '@nestjs/common';
+import { failureReason } from '../../common/logging/failure-reason.js';
 import { EVENT_HANDLERS, type EventHandler } from '../event-handler.js';
 import { InboxService, UnusableEventError } from '../inbox.service.js';
 import { deadLetters, handled, redeliveryDelay } from '../redelivery.js';
@@ -122,7 +123,9 @@ export class NatsConsumers implements OnApplicationBootstrap, BeforeApplicationS
     const header = headers();
     header.set(
       'reason',
-      (error instanceof Error ? error.message : String(error)).replaceAll(/[\r\n]+/g, ' ').slice(0, 500),
+      failureReason(error)
+        .replaceAll(/[\r\n]+/g, ' ')
+        .slice(0, 500),
     );
     header.set('subject', message.subject);
     const client = await this.nats.jetstream();

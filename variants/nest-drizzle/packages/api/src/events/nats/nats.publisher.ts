@@ -1,6 +1,7 @@
 import type { OutboxRow, Publication } from '@app/database';
 import { errors, headers } from '@nats-io/transport-node';
 import { Injectable, Logger } from '@nestjs/common';
+import { failureReason } from '../../common/logging/failure-reason.js';
 import type { EventPublisher } from '../publisher.js';
 import { NatsService } from './nats.connection.js';
 
@@ -39,7 +40,7 @@ export class NatsPublisher implements EventPublisher {
       // What NATS will never take, for instance as too large, must not be tried for ever.
       refused: outcomes.flatMap(({ row, result }) =>
         result?.status === 'rejected' && result.reason instanceof errors.InvalidArgumentError
-          ? [{ row, reason: result.reason.message }]
+          ? [{ row, reason: failureReason(result.reason) }]
           : [],
       ),
     };
