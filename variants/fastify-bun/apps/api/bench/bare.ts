@@ -1,12 +1,13 @@
 /**
- * What `GET /chats` is measured against: Fastify on Bun and pg, the same query, the same bytes. It knows no user, and checks
- * nothing.
+ * Fastify on Bun and pg, with the query, the header fields and the bytes of `GET /chats`. It validates, logs, authenticates and
+ * limits nothing.
  */
 import Fastify from 'fastify';
 import pg from 'pg';
 
-const { DATABASE_URL, DATABASE_POOL_MAX, USER_ID } = process.env;
-const pool = new pg.Pool({ connectionString: DATABASE_URL, max: Number(DATABASE_POOL_MAX) });
+const { DATABASE_URL, PORT, HEADERS, USER_ID } = process.env;
+const pool = new pg.Pool({ connectionString: DATABASE_URL, max: 20 });
+const headers = JSON.parse(HEADERS ?? '{}') as Record<string, string>;
 
 const QUERY = `
   SELECT id, title, provider_key_id AS "providerKeyId", model, system_prompt AS "systemPrompt",
@@ -14,10 +15,12 @@ const QUERY = `
     FROM chats WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT 21`;
 
 const app = Fastify();
-app.get('/chats', async () => {
+app.get('/health/ready', async () => ({}));
+app.get('/chats', async (_request, reply) => {
   const { rows } = await pool.query(QUERY, [USER_ID]);
   const { createdAt, id } = rows[19];
   const nextCursor = Buffer.from(`${createdAt.toISOString()} ${id}`).toString('base64url');
+  reply.headers(headers);
   return { data: rows.slice(0, 20), page: { nextCursor } };
 });
-process.stdout.write(`${await app.listen({ port: 0, host: '127.0.0.1' })}\n`);
+await app.listen({ port: Number(PORT), host: '127.0.0.1' });

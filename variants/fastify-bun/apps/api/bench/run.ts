@@ -1,34 +1,47 @@
 /**
- * What the service costs on this machine, as ratios within one run:
+ * Measures the production process on this machine:
  *
  *     bun run bench [--quick]
  *
- * - 200 answers at once, of 200 chunks at 50 a second each: what the service adds to each chunk, and what it keeps in memory
- * - answers one after the other: when the first chunk of a provider is there
+ * - start and memory, before any load
+ * - 200 answers at once, of 200 chunks at 50 a second each: delay of the chunks, memory and CPU of the service, against the
+ *   same answers from the provider directly
+ * - answers one after the other: the delay of their first chunk
  * - `GET /chats` against a bare Fastify with the same query and the same bytes
- * - from the start of the process to the first answer
  *
- * The provider, the clients, PostgreSQL and Valkey run on the machine that also runs the service; provider and clients are one
- * process. Writes bench/results.json and bench/throughput.svg.
+ * This process is the provider and the clients. The service, PostgreSQL and Valkey share the machine. Writes
+ * bench/results.json.
  */
 import { readFile } from 'node:fs/promises';
-import { cpus } from 'node:os';
 import { ProviderName } from '@app/shared';
 import pg from 'pg';
 import { dialectOf } from '../test/support/upstream.js';
-import { plot } from './plot.js';
+import {
+  type Figure,
+  fieldsOf,
+  inTurns,
+  median,
+  memory,
+  QUICK,
+  requireSameResponses,
+  type Server,
+  Service,
+  say,
+  startServer,
+  writeResults,
+} from './harness.js';
 
-const QUICK = process.argv.includes('--quick');
 const STREAMS = QUICK ? 50 : 200;
 const CHUNKS = QUICK ? 50 : 200;
+/** As many answers at once as ANSWERS_PER_USER_MAX allows. */
+const STREAMS_PER_USER = 5;
 /** Answers that are made one after the other, each of a few chunks. */
 const ALONE = 20;
 const CHUNKS_ALONE = 5;
 const PACE_MS = 20;
-const WORKERS = 32;
-const ROUNDS = QUICK ? 1 : 3;
-const ROUND_MS = QUICK ? 2_000 : 8_000;
-const POOL = '20';
+const CONNECTIONS = 32;
+const SECONDS = QUICK ? 1 : 6;
+const SECONDS_ALONE = QUICK ? 0.5 : 2;
 
 /** When the provider has sent each part of each answer, in milliseconds of this process. */
 const sent: number[][] = Array.from({ length: STREAMS + ALONE }, () => []);
@@ -58,44 +71,213 @@ const upstream = Bun.serve({
 });
 const host = `127.0.0.1:${upstream.port}`;
 
-interface Service {
-  readonly url: string;
-  readonly child: Bun.Subprocess;
-  /** From the start of the process to the first answer with 200, in milliseconds. */
-  readonly startMs: number;
-}
+const owner = new pg.Client(process.env.MIGRATION_DATABASE_URL);
+await owner.connect();
+const { rows: versions } = await owner.query('SHOW server_version');
+await Bun.spawn([process.execPath, 'apps/api/dist/cli.js', 'migrate'], { stdout: 'ignore' }).exited;
 
-async function serve(file: string, settings: Record<string, string>): Promise<Service> {
-  const started = performance.now();
-  const child = Bun.spawn([process.execPath, new URL(file, import.meta.url).pathname], {
-    stdout: 'pipe',
-    stderr: 'inherit',
-    env: { ...process.env, DATABASE_POOL_MAX: POOL, HOST: '127.0.0.1', PORT: '0', ...settings },
+const service = new Service(
+  ['DATABASE_URL', 'REDIS_URL'],
+  {
+    PUBLIC_URL: 'http://localhost',
+    SMTP_URL: 'smtp://localhost',
+    AUTH_SECRET: 'a'.repeat(64),
+    ENCRYPTION_KEYS: 'b'.repeat(64),
+  },
+  {
+    RATE_LIMIT_MAX: '1000000', // one address sends all requests
+    AUTH_REQUIRE_VERIFIED_EMAIL: 'false',
+    // The provider of this benchmark.
+    ANTHROPIC_BASE_URL: `http://${host}/v1`,
+    GOOGLE_BASE_URL: `http://${host}/v1beta`,
+    OPENAI_BASE_URL: `http://${host}/v1`,
+    PROVIDER_ALLOWED_HOSTS: host,
+  },
+);
+const figures = await service.idleFigures();
+
+const JSON_BODY = { 'content-type': 'application/json' };
+let server = await service.start();
+type Auth = Readonly<Record<string, string>>;
+async function post(path: string, body: object, auth: Auth = {}) {
+  const response = await fetch(server.url + path, {
+    method: 'POST',
+    headers: { ...JSON_BODY, ...auth },
+    body: JSON.stringify(body),
   });
-  const listening = Promise.withResolvers<string>();
-  void (async () => {
-    let text = '';
-    // To the end: a process whose output nobody takes would wait.
-    for await (const part of child.stdout.pipeThrough(new TextDecoderStream())) {
-      if (text.length < 10_000) text += part;
-      const url = /http:\/\/127\.0\.0\.1:\d+/.exec(text)?.[0];
-      if (url !== undefined) listening.resolve(url);
-    }
-    listening.reject(new Error(`${file} did not start: ${text}`));
-  })();
-  const url = await listening.promise;
-  while (!(await fetch(`${url}${settings.READY ?? '/health/ready'}`)).ok) await Bun.sleep(1);
-  return { url, child, startMs: performance.now() - started };
+  if (!response.ok) throw new Error(`POST ${path}: ${response.status} ${await response.text()}`);
+  return (await response.json()) as { id: string; token: string; user: { id: string } };
+}
+const provider = ProviderName.options[0];
+/** Each with a key of the provider. */
+const users: { id: string; auth: Auth; providerKeyId: string }[] = [];
+while (users.length * STREAMS_PER_USER < STREAMS) {
+  const { token, user } = await post('/api/auth/sign-up/email', {
+    name: 'Bench',
+    email: `${crypto.randomUUID()}@example.com`,
+    password: 'correct horse battery',
+  });
+  const auth = { authorization: `Bearer ${token}` };
+  const key = {
+    provider,
+    label: 'bench',
+    apiKey: 'sk-bench',
+    ...(String(provider) === 'openai-compatible' && { baseUrl: `http://${host}/v1` }),
+  };
+  users.push({ id: user.id, auth, providerKeyId: (await post('/providers', key, auth)).id });
+}
+/** The user of an answer; those that are alone are of the first. */
+const userOf = (stream: number) =>
+  users[stream < STREAMS ? Math.floor(stream / STREAMS_PER_USER) : 0] as (typeof users)[number];
+const { id: userId, auth } = userOf(0);
+await server.stop();
+
+say(`${STREAMS} answers of ${CHUNKS} chunks, one every ${PACE_MS} ms ...`);
+let last = await streamRound();
+const streams = await inTurns({
+  'delay, 99th percentile': async () => {
+    last = await streamRound();
+    return quantile(last.through, 0.99);
+  },
+  'delay, 99th percentile, directly': async () => quantile(last.direct, 0.99),
+  'delay, median': async () => median(last.through),
+  'delay, median, directly': async () => median(last.direct),
+  'first chunk, alone': async () => median(last.alone),
+  'first chunk, alone, directly': async () => median(last.aloneDirectly),
+  memory: async () => last.mebibytes,
+  cpu: async () => last.cpuMicroseconds,
+});
+const AT_ONCE = `${STREAMS} answers at once, a chunk every ${PACE_MS} ms`;
+const ofStreams = `${users.length} users, ${CHUNKS} chunks each; a new process each round, measured after ${STREAMS} other answers`;
+const pair = (what: string, name: keyof typeof streams & string, how: string): Figure[] => {
+  const DIRECTLY = `${what}, from the provider directly`;
+  const direct = streams[`${name}, directly` as keyof typeof streams];
+  return [
+    { name: what, unit: 'ms', rounds: streams[name], how, versus: [DIRECTLY] },
+    { name: DIRECTLY, unit: 'ms', rounds: direct, how },
+  ];
+};
+figures.push(
+  ...pair(`${AT_ONCE}: delay of a chunk, 99th percentile`, 'delay, 99th percentile', ofStreams),
+  ...pair(`${AT_ONCE}: delay of a chunk, median`, 'delay, median', ofStreams),
+  ...pair(
+    'answers one after the other: delay of the first chunk, median',
+    'first chunk, alone',
+    `${ALONE} a round`,
+  ),
+  {
+    name: `memory of ${STREAMS} answers at once`,
+    unit: 'MiB',
+    rounds: streams.memory,
+    how: `highest resident memory of the process in two runs, less that before its first request`,
+  },
+  { name: 'CPU time of the service for a chunk', unit: 'us', rounds: streams.cpu, how: ofStreams },
+);
+
+server = await service.start();
+const bare = await startServer([process.execPath, 'apps/api/bench/bare.ts'], {
+  DATABASE_URL: process.env.DATABASE_URL ?? '',
+  USER_ID: userId,
+  HEADERS: JSON.stringify(await fieldsOf(`${server.url}/chats`, auth)),
+});
+await requireSameResponses([`${server.url}/chats`, `${bare.url}/chats`], auth);
+const SERVICE = '`GET /chats`';
+const BARE = '`GET /chats` of bare Fastify on Bun and pg: same query, same bytes';
+const servers = { [SERVICE]: server, [BARE]: bare };
+for (const { url } of Object.values(servers)) await perSecond(`${url}/chats`, CONNECTIONS, SECONDS);
+const chats = await inTurns(
+  Object.fromEntries(
+    Object.entries(servers).flatMap(([name, { url }]) => [
+      [name, () => perSecond(`${url}/chats`, CONNECTIONS, SECONDS)],
+      [alone(name), async () => 1_000 / (await perSecond(`${url}/chats`, 1, SECONDS_ALONE))],
+    ]),
+  ),
+);
+await Promise.all([server.stop(), bare.stop()]);
+for (const name of [SERVICE, BARE])
+  figures.push({
+    name,
+    unit: '/s',
+    rounds: chats[name] ?? [],
+    how: `${CONNECTIONS} connections, ${SECONDS} s a round`,
+    ...(name === SERVICE ? { versus: [BARE] } : { note: 'no login' }),
+  });
+for (const name of [SERVICE, BARE])
+  figures.push({
+    name: alone(name),
+    unit: 'ms',
+    rounds: chats[alone(name)] ?? [],
+    how: `mean of ${SECONDS_ALONE} s a round`,
+  });
+await writeResults(service, versions[0].server_version, figures);
+await owner.end();
+await upstream.stop(true);
+process.exit(0);
+
+function alone(name: string): string {
+  return `${name}, one connection`;
 }
 
-async function residentBytes({ child }: Service): Promise<number> {
-  const status = await readFile(`/proc/${child.pid}/status`, 'utf8');
-  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1_024;
+/** Measures a new process, whose memory before its first request is known. */
+async function streamRound() {
+  server = await service.start();
+  const { url, pid } = server;
+  await Bun.sleep(1_000);
+  const before = memory(pid).resident;
+  let peak = before;
+  const watch = setInterval(() => {
+    peak = Math.max(peak, memory(pid).resident);
+  }, 50);
+  const chats = await Promise.all(
+    Array.from({ length: STREAMS + ALONE }, (_, stream) => {
+      const { auth, providerKeyId } = userOf(stream);
+      return post('/chats', { providerKeyId, model: 'bench' }, auth);
+    }),
+  );
+  const openThroughService = (index: number) =>
+    fetch(`${url}/chats/${chats[index]?.id}/messages`, {
+      method: 'POST',
+      headers: { ...JSON_BODY, ...userOf(index).auth },
+      body: JSON.stringify({ content: `stream-${index}-`, stream: true }),
+    });
+  const openDirectly = (index: number) =>
+    fetch(`http://${host}/v1/chat/completions`, {
+      method: 'POST',
+      body: `{"stream":true,"content":"stream-${index}-"}`,
+    });
+  const completeBefore = await completeAnswers();
+  await streamAll(openThroughService); // compiles the code
+  const cpuBefore = await cpuMicroseconds(server);
+  const through = await streamAll(openThroughService);
+  const cpuAfter = await cpuMicroseconds(server);
+  clearInterval(watch);
+  const direct = await streamAll(openDirectly);
+  const alone = await firstAlone(openThroughService);
+  const aloneDirectly = await firstAlone(openDirectly);
+  const complete = (await completeAnswers()) - completeBefore;
+  if (complete !== 2 * STREAMS + ALONE)
+    throw new Error(`${2 * STREAMS + ALONE} answers, but ${complete} are stored as complete`);
+  await server.stop();
+  return {
+    through,
+    direct,
+    alone,
+    aloneDirectly,
+    mebibytes: peak - before,
+    cpuMicroseconds: (cpuAfter - cpuBefore) / (STREAMS * CHUNKS),
+  };
 }
 
-/** What the process has computed so far. The kernel counts in hundredths of a second. */
-async function cpuMicroseconds({ child }: Service): Promise<number> {
-  const stat = await readFile(`/proc/${child.pid}/stat`, 'utf8');
+async function completeAnswers(): Promise<number> {
+  const { rows } = await owner.query(
+    `SELECT count(*)::int AS complete FROM messages WHERE role = 'assistant' AND status = 'complete'`,
+  );
+  return rows[0].complete;
+}
+
+/** Returns the CPU time of the process so far. The kernel counts in hundredths of a second. */
+async function cpuMicroseconds({ pid }: Server): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
   const [user, system] = stat.slice(stat.lastIndexOf(')')).split(' ').slice(12, 14);
   return (Number(user) + Number(system)) * 10_000;
 }
@@ -105,7 +287,7 @@ function quantile(values: readonly number[], q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
 }
 
-/** Reads a stream of events to its end, and hands out when each part of the text came. */
+/** Reads a stream of events to its end, and calls back when a part of the text has come. */
 async function readParts(response: Response, onPart: (index: number, at: number) => void): Promise<void> {
   if (!response.ok || response.body === null) throw new Error(`${response.status}: ${await response.text()}`);
   let rest = '';
@@ -119,33 +301,21 @@ async function readParts(response: Response, onPart: (index: number, at: number)
   }
 }
 
-/** The delays of all parts of all answers at once, in milliseconds. */
-async function stream(open: (stream: number) => Promise<Response>) {
+/** Returns the delays of all parts of all answers at once, in milliseconds. */
+async function streamAll(open: (stream: number) => Promise<Response>): Promise<number[]> {
   const delays: number[] = [];
-  const first: number[] = [];
-  let parts = 0;
   await Promise.all(
     Array.from({ length: STREAMS }, async (_, stream) => {
       const response = await open(stream);
-      await readParts(response, (index, at) => {
-        parts++;
-        const delay = at - (sent[stream]?.[index] ?? Number.NaN);
-        delays.push(delay);
-        if (index === 0) first.push(delay);
-      });
+      await readParts(response, (index, at) => delays.push(at - (sent[stream]?.[index] ?? Number.NaN)));
     }),
   );
-  if (parts !== STREAMS * CHUNKS) throw new Error(`${parts} of ${STREAMS * CHUNKS} parts came`);
-  return {
-    delays,
-    p50: quantile(delays, 0.5),
-    p99: quantile(delays, 0.99),
-    firstP50: quantile(first, 0.5),
-    firstP99: quantile(first, 0.99),
-  };
+  if (delays.length !== STREAMS * CHUNKS)
+    throw new Error(`${delays.length} of ${STREAMS * CHUNKS} chunks came`);
+  return delays;
 }
 
-/** The delays of the first parts of answers that have the service to themselves, in milliseconds. */
+/** Returns the delays of the first parts of answers that have the service to themselves, in milliseconds. */
 async function firstAlone(open: (stream: number) => Promise<Response>): Promise<number[]> {
   const first: number[] = [];
   for (let stream = STREAMS; stream < STREAMS + ALONE; stream++) {
@@ -156,166 +326,18 @@ async function firstAlone(open: (stream: number) => Promise<Response>): Promise<
   return first;
 }
 
-/** Requests a second. */
-async function rate(url: string, headers: Record<string, string>): Promise<number> {
+async function perSecond(url: string, connections: number, seconds: number): Promise<number> {
   let count = 0;
   const started = performance.now();
   await Promise.all(
-    Array.from({ length: WORKERS }, async () => {
-      while (performance.now() - started < ROUND_MS) {
-        const response = await fetch(url, { headers });
+    Array.from({ length: connections }, async () => {
+      while (performance.now() - started < seconds * 1_000) {
+        const response = await fetch(url, { headers: auth });
         await response.arrayBuffer();
-        if (response.status !== 200) throw new Error(`${url} answered ${response.status}`);
+        if (response.status !== 200) throw new Error(`${url}: ${response.status}`);
         count++;
       }
     }),
   );
   return (count * 1_000) / (performance.now() - started);
 }
-
-const median = (values: readonly number[]) => quantile(values, 0.5);
-
-// --- a service with a user, a key and a chat for each stream
-await Bun.spawn([process.execPath, new URL('../dist/cli.js', import.meta.url).pathname, 'migrate'], {
-  stdout: 'ignore',
-}).exited;
-const service = await serve('../dist/index.js', {
-  NODE_ENV: 'test',
-  LOG_LEVEL: 'info',
-  RATE_LIMIT_ENABLED: 'false',
-  AUTH_REQUIRE_VERIFIED_EMAIL: 'false',
-  PUBLIC_URL: 'http://localhost',
-  AUTH_SECRET: 'a'.repeat(64),
-  ENCRYPTION_KEYS: 'b'.repeat(64),
-  ANTHROPIC_BASE_URL: `http://${host}/v1`,
-  GOOGLE_BASE_URL: `http://${host}/v1beta`,
-  OPENAI_BASE_URL: `http://${host}/v1`,
-  PROVIDER_ALLOWED_HOSTS: host,
-});
-
-const JSON_BODY = { 'content-type': 'application/json' };
-let auth: Record<string, string> = {};
-async function post(path: string, body: object) {
-  const response = await fetch(service.url + path, {
-    method: 'POST',
-    headers: { ...JSON_BODY, ...auth },
-    body: JSON.stringify(body),
-  });
-  if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
-  return (await response.json()) as { id: string; token: string; user: { id: string } };
-}
-const account = await post('/api/auth/sign-up/email', {
-  name: 'Bench',
-  email: `${crypto.randomUUID()}@example.com`,
-  password: 'correct horse battery',
-});
-auth = { authorization: `Bearer ${account.token}` };
-const provider = ProviderName.options[0];
-const key = await post('/providers', {
-  provider,
-  label: 'bench',
-  apiKey: 'sk-bench',
-  ...(String(provider) === 'openai-compatible' && { baseUrl: `http://${host}/v1` }),
-});
-const chats = await Promise.all(
-  Array.from({ length: STREAMS + ALONE }, () => post('/chats', { providerKeyId: key.id, model: 'bench' })),
-);
-
-const say = (text: string) => process.stdout.write(`${text}\n`);
-say(`bench: ${STREAMS} answers of ${CHUNKS} chunks, one every ${PACE_MS} ms ...`);
-const openThroughService = (index: number) =>
-  fetch(`${service.url}/chats/${chats[index]?.id}/messages`, {
-    method: 'POST',
-    headers: { ...JSON_BODY, ...auth },
-    body: JSON.stringify({ content: `stream-${index}-`, stream: true }),
-  });
-const openDirectly = (index: number) =>
-  fetch(`http://${host}/v1/chat/completions`, {
-    method: 'POST',
-    body: `{"stream":true,"content":"stream-${index}-"}`,
-  });
-
-// Once before, so that code is compiled and connections are open.
-await stream(openThroughService);
-const before = await residentBytes(service);
-let peak = before;
-const watch = setInterval(async () => {
-  peak = Math.max(peak, await residentBytes(service));
-}, 100);
-const cpuBefore = await cpuMicroseconds(service);
-const through = await stream(openThroughService);
-const cpuAfter = await cpuMicroseconds(service);
-clearInterval(watch);
-const direct = await stream(openDirectly);
-const alone = {
-  throughService: await firstAlone(openThroughService),
-  direct: await firstAlone(openDirectly),
-};
-
-say('bench: GET /chats ...');
-const bare = await serve('./bare.ts', { USER_ID: account.user.id, READY: '/chats' });
-const [ours, theirs]: [number[], number[]] = [[], []];
-for (let round = 0; round < ROUNDS; round++) {
-  ours.push(await rate(`${service.url}/chats`, auth));
-  theirs.push(await rate(`${bare.url}/chats`, {}));
-}
-
-const round = (value: number, digits = 1) => Number(value.toFixed(digits));
-const owner = new pg.Client(process.env.MIGRATION_DATABASE_URL ?? process.env.DATABASE_URL);
-await owner.connect();
-const { rows } = await owner.query('SHOW server_version');
-await owner.end();
-const results = {
-  machine: `${cpus().length} cores (${cpus()[0]?.model.trim()}), Bun ${Bun.version}, PostgreSQL ${rows[0].server_version}`,
-  connections: WORKERS,
-  clients: 'the process that is the provider as well',
-  streams: {
-    count: STREAMS,
-    chunks: CHUNKS,
-    paceMs: PACE_MS,
-    throughService: {
-      p50: round(through.p50),
-      p99: round(through.p99),
-      firstP50: round(through.firstP50),
-      firstP99: round(through.firstP99),
-    },
-    direct: {
-      p50: round(direct.p50),
-      p99: round(direct.p99),
-      firstP50: round(direct.firstP50),
-      firstP99: round(direct.firstP99),
-    },
-    alone: {
-      throughService: round(median(alone.throughService)),
-      direct: round(median(alone.direct)),
-    },
-    addedP99Ms: round(through.p99 - direct.p99),
-    cpuMicrosecondsPerChunk: Math.round((cpuAfter - cpuBefore) / (STREAMS * CHUNKS)),
-    mebibytesPerStream: round((peak - before) / STREAMS / 2 ** 20, 3),
-  },
-  chats: {
-    service: Math.round(median(ours)),
-    bare: Math.round(median(theirs)),
-    ratio: round(median(ours) / median(theirs), 2),
-  },
-  startMs: Math.round(service.startMs),
-};
-await Bun.write(
-  new URL('../../../bench/results.json', import.meta.url).pathname,
-  `${JSON.stringify(results, null, 2)}\n`,
-);
-await Bun.write(
-  new URL('../../../bench/throughput.svg', import.meta.url).pathname,
-  plot([
-    { name: 'through the service', delays: through.delays, colour: '#2563eb' },
-    { name: 'from the provider directly', delays: direct.delays, colour: '#9ca3af' },
-  ]),
-);
-say(JSON.stringify(results, null, 2));
-
-for (const { child } of [service, bare]) {
-  child.kill('SIGTERM');
-  await child.exited;
-}
-await upstream.stop(true);
-process.exit(0);

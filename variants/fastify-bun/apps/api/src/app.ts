@@ -13,6 +13,7 @@ import { docsPlugin } from './shared/plugins/docs.js';
 import { errorsPlugin } from './shared/plugins/errors.js';
 import { expiryPlugin } from './shared/plugins/expiry.js';
 import { healthPlugin } from './shared/plugins/health.js';
+import { mailPlugin } from './shared/plugins/mail.js';
 import { metricsPlugin } from './shared/plugins/metrics.js';
 import { rateLimitPlugin } from './shared/plugins/rate-limit.js';
 import { requestContextPlugin } from './shared/plugins/request-context.js';
@@ -39,6 +40,7 @@ export async function createApp(config: Config) {
   await app.register(valkeyPlugin, { url: config.REDIS_URL });
   await app.register(rateLimitPlugin, { settings: config });
   await app.register(databasePlugin, { settings: config });
+  await app.register(mailPlugin, { settings: config });
   await app.register(expiryPlugin, { settings: config });
   await app.register(docsPlugin);
   await app.register(healthPlugin);

@@ -25,6 +25,12 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   });
 }
 
+// Bun alone prints such an error with all its members, and drivers put what users have written there.
+process.once('uncaughtException', (error) => {
+  app.log.fatal({ err: error }, 'uncaught error');
+  process.exit(1);
+});
+
 try {
   // A service that never had a database is not what was meant to run; one that loses it recovers by itself.
   await app.db.execute(sql`SELECT 1`);

@@ -33,6 +33,57 @@ describe('README.md', () => {
   });
 });
 
+describe('openapi.json', () => {
+  interface Schema {
+    readonly properties?: Readonly<Record<string, Schema>>;
+    readonly additionalProperties?: unknown;
+    readonly items?: Schema;
+    readonly anyOf?: readonly Schema[];
+  }
+  interface Operation {
+    readonly responses: Readonly<
+      Record<string, { readonly content?: Readonly<Record<string, { schema?: Schema }>> }>
+    >;
+  }
+  interface Document {
+    readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
+    readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  }
+  /** Open on purpose: no row of a table, but what the AI SDK and RFC 9457 define. */
+  const OPEN = new Set(['Message/parts/items', 'MessageInput/parts/items', 'Problem']);
+
+  function openObjects(schema: Schema, path: string): string[] {
+    const { properties = {}, additionalProperties = false, items, anyOf = [] } = schema;
+    const isOpen = schema.properties !== undefined && additionalProperties !== false && !OPEN.has(path);
+    return [
+      ...(isOpen ? [path] : []),
+      ...Object.entries(properties).flatMap(([name, member]) => openObjects(member, `${path}/${name}`)),
+      ...(items === undefined ? [] : openObjects(items, `${path}/items`)),
+      ...anyOf.flatMap((member) => openObjects(member, path)),
+    ];
+  }
+
+  it('describes every successful response, and no response object has members that are not named', async () => {
+    const document: Document = JSON.parse(await read('openapi.json'));
+    const found = Object.entries(document.components.schemas).flatMap(([name, schema]) =>
+      openObjects(schema, name),
+    );
+    for (const [path, methods] of Object.entries(document.paths)) {
+      for (const [method, { responses }] of Object.entries(methods)) {
+        for (const [status, { content = {} }] of Object.entries(responses)) {
+          for (const [type, { schema }] of Object.entries(content)) {
+            const name = `${method} ${path} ${status}`;
+            if (type === 'application/json' && schema === undefined) found.push(name);
+            else if (type === 'application/json' && schema !== undefined)
+              found.push(...openObjects(schema, name));
+          }
+        }
+      }
+    }
+    expect(found).toEqual([]);
+  });
+});
+
 describe('an error class', () => {
   const folder = new URL('../src/modules/', import.meta.url).pathname;
   const files = [...new Bun.Glob('*/errors.ts').scanSync(folder)];

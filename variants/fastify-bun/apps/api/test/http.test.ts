@@ -227,6 +227,7 @@ describe('the OpenAPI document', () => {
         ),
     );
     expect(open.sort()).toEqual([
+      'get /api/auth/instructions/{step}',
       'get /api/auth/reset-password/{token}',
       'get /api/auth/verify-email',
       'post /api/auth/request-password-reset',
@@ -234,6 +235,7 @@ describe('the OpenAPI document', () => {
       'post /api/auth/send-verification-email',
       'post /api/auth/sign-in/email',
       'post /api/auth/sign-up/email',
+      'post /api/auth/verify-email',
     ]);
   });
 });

@@ -86,6 +86,18 @@ describe('a URL that a user supplied', () => {
     expect(await refusal(pinned('http://models.example/'))).toBe('BASE_URL_NOT_ALLOWED');
   });
 
+  it('is not called over http: at a public address', async () => {
+    const pinned = createPinnedFetch({ allowedHosts: [], ...names('8.8.8.8') });
+    expect(await refusal(pinned('http://models.example/v1'))).toBe('BASE_URL_NOT_ALLOWED');
+  });
+
+  it('is not called where its name server takes too long', async () => {
+    const slow = Promise.withResolvers<{ address: string }[]>();
+    const pinned = createPinnedFetch({ allowedHosts: [], lookup: () => slow.promise, lookupTimeoutMs: 50 });
+    expect(await refusal(pinned('https://models.example/v1'))).toBe('BASE_URL_NOT_ALLOWED');
+    slow.resolve([]);
+  });
+
   it('is resolved once for each call, and the connection goes where the check has looked', async () => {
     // A name that is rebound after the first question: a second one would lead nowhere.
     let questions = 0;

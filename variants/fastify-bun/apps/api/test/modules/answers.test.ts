@@ -5,7 +5,7 @@ import { openEvents, textIn } from '../support/events.js';
 import { gateways, keyFor, startChat } from '../support/providers.js';
 import { startService, type TestService } from '../support/service.js';
 import { startUpstream, type Upstream } from '../support/upstream.js';
-import { signUp, type TestUser } from '../support/users.js';
+import { PASSWORD, signUp, type TestUser } from '../support/users.js';
 import { waitFor } from '../support/wait.js';
 
 const GRACE_MS = 400;
@@ -171,6 +171,24 @@ describe('a client that loses its connection', () => {
       expect(upstream.aborted.count).toBe(0);
     },
   );
+
+  it('may come back for longer than other requests take', async () => {
+    const quick = await startService(database, { ...gateways(upstream), REQUEST_TIMEOUT_MS: '500' });
+    try {
+      const chat = await startChat(quick, upstream, ada);
+      upstream.usual = { ...slow, delayMs: 50 };
+      const events = await openEvents(quick, ada, `/chats/${chat.id}/messages`, {
+        body: { content: 'Hello?', stream: true },
+      });
+      const [{ data } = { data: {} }] = await events.until((event) => event.data.type === 'start');
+      const back = await openEvents(quick, ada, `/chats/${chat.id}/messages/${data.messageId}/stream`);
+      const rest = await back.rest();
+      expect([textIn(rest), rest.at(-1)?.data]).toEqual([slow.chunks.join(''), '[DONE]']);
+      events.leave();
+    } finally {
+      await quick.stop();
+    }
+  });
 
   it('may come back after the end, and gets what it has missed', async () => {
     const chat = await startChat(service, upstream, ada);
@@ -435,5 +453,51 @@ describe('a chat', () => {
     } finally {
       await alone.stop();
     }
+  });
+});
+
+describe('an open stream', () => {
+  it('ends soon after the session of its reader', async () => {
+    upstream.usual = { chunks: Array.from({ length: 600 }, () => 'w '), delayMs: 50 };
+    const user = await signUp(service);
+    const chat = await startChat(service, upstream, user);
+    const password = { email: user.email, password: PASSWORD };
+    const { token } = (await service.post('/api/auth/sign-in/email', password)).body;
+    const thief = { ...user, auth: { authorization: `Bearer ${token}` } };
+    const events = await openEvents(service, thief, `/chats/${chat.id}/messages`, {
+      body: { content: 'Hello?', stream: true },
+    });
+    await events.until(({ data }) => data.type === 'text-delta');
+    expect((await service.post('/api/auth/revoke-other-sessions', undefined, user.auth)).status).toBe(200);
+    const rest = await events.rest().catch(() => []);
+    expect(rest.length).toBeLessThan(400);
+    expect(rest.at(-1)?.data).not.toBe('[DONE]');
+  });
+
+  it('is one of 20 of its user at most', async () => {
+    upstream.usual = { chunks: Array.from({ length: 600 }, () => 'w '), delayMs: 50 };
+    const user = await signUp(service);
+    const chat = await startChat(service, upstream, user);
+    const first = await openEvents(service, user, `/chats/${chat.id}/messages`, {
+      body: { content: 'Hello?', stream: true },
+    });
+    const [{ data } = { data: {} }] = await first.until((event) => event.data.type === 'start');
+    const path = `/chats/${chat.id}/messages/${data.messageId}/stream`;
+    const readers = await Promise.all(Array.from({ length: 24 }, () => openEvents(service, user, path)));
+    expect(readers.map(({ status }) => status).filter((status) => status === 429)).toHaveLength(5);
+    const refused = await service.get(path, user.auth);
+    expect([refused.status, refused.body.code]).toEqual([429, 'RATE_LIMITED']);
+    const another = await startChat(service, upstream, user);
+    const given = { content: 'Hello?', stream: true };
+    const unsent = await service.post(`/chats/${another.id}/messages`, given, user.auth);
+    expect([unsent.status, unsent.body.code]).toEqual([429, 'RATE_LIMITED']);
+    expect((await service.get(`/chats/${another.id}/messages`, user.auth)).body.data).toEqual([]);
+    for (const reader of readers) reader.leave();
+    const back = await waitFor(async () => {
+      const reader = await openEvents(service, user, path);
+      return reader.status === 200 && reader;
+    });
+    back.leave();
+    first.leave();
   });
 });

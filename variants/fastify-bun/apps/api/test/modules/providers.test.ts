@@ -92,6 +92,14 @@ describe('a stored key', () => {
     expect((await create({ label }, await signUp(service))).status).toBe(201);
   });
 
+  it('is one of 50 at most, also if more are stored at the same time', async () => {
+    const user = await signUp(service);
+    const answers = await Promise.all(Array.from({ length: 60 }, () => create({}, user)));
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(50);
+    expect(answers.filter(({ body }) => body.code === 'TOO_MANY_PROVIDER_KEYS')).toHaveLength(10);
+    expect((await service.get('/providers', user.auth)).body.data).toHaveLength(50);
+  });
+
   it('can be renamed, replaced and deleted', async () => {
     const { id } = (await create()).body;
     const renamed = await service.patch(`/providers/${id}`, { label: 'work', position: 3 }, ada.auth);

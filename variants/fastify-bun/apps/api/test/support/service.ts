@@ -94,6 +94,7 @@ export async function startService(
     ...httpClient(url),
     app,
     async mails() {
+      await app.mailer.idle();
       const files = (await readdir(folder)).sort();
       return Promise.all(files.map((file) => Bun.file(join(folder, file)).text()));
     },

@@ -14,7 +14,37 @@ export const SessionRequiredError = createError(
 
 export const SessionNotFreshError = createError(
   'SESSION_NOT_FRESH',
-  'This cannot be undone: log in again with your password first.',
+  'This needs a recent login: sign in again with your password first.',
+  403,
+);
+
+export const WrongPasswordError = createError(
+  'INVALID_EMAIL_OR_PASSWORD',
+  'This is not the password of the account. If you do not know it, request a password reset.',
+  401,
+);
+
+export const WrongCurrentPasswordError = createError(
+  'INVALID_PASSWORD',
+  'currentPassword is not the password of the account. If you do not know it, request a password reset.',
+  400,
+);
+
+export const TooManyApiKeysError = createError(
+  'TOO_MANY_API_KEYS',
+  'There are 50 API keys already. Delete one that is not needed.',
+  409,
+);
+
+export const InvalidLinkError = createError(
+  'INVALID_TOKEN',
+  'The link is invalid or expired. Request another one.',
+  400,
+);
+
+export const InvalidCallbackUrlError = createError(
+  'INVALID_CALLBACK_URL',
+  'callbackURL must be a path or lead to one of the origins in CORS_ORIGINS.',
   403,
 );
 

@@ -1,15 +1,16 @@
+import type { Readable } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { LRUCache } from 'lru-cache';
-import { createMailer, type MailSettings } from '../../shared/lib/mail/mailer.js';
 import {
   OriginNotAllowedError,
   SessionNotFreshError,
   SessionRequiredError,
   UnauthorizedError,
 } from './errors.js';
-import { createAuthRepository, createSessionRepository } from './repository.js';
-import { type AuthRoutesOptions, authRoutes } from './routes.js';
+import { createLoginLimits, type LoginLimitSettings } from './login-limits.js';
+import { createAccountRepository, createAuthRepository, createSessionRepository } from './repository.js';
+import { authRoutes } from './routes.js';
 import {
   type AuthService,
   type AuthSettings,
@@ -21,12 +22,21 @@ import {
 import { readSessionToken } from './session-token.js';
 import type { Principal } from './types.js';
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Ends the body of a long response soon after the session or the key of its request has ended. */
+    endWithSession(request: FastifyRequest, body: Readable): void;
+  }
+}
+
 type Settings = AuthSettings &
-  MailSettings &
-  AuthRoutesOptions['settings'] & {
+  LoginLimitSettings & {
     readonly FRESH_SESSION_SECONDS: number;
     readonly SESSION_CACHE_MS: number;
   };
+
+/** Milliseconds between two looks at the session of an open response. */
+const OPEN_RESPONSE_CHECK_MS = 5_000;
 
 /** Sessions that one process remembers at most. */
 const CACHED_SESSIONS = 10_000;
@@ -34,10 +44,12 @@ const CACHED_SESSIONS = 10_000;
 /** Log-in, and the rule that every route asks who calls unless it says that it is public. */
 export const authModule = fp<{ readonly settings: Settings }>(
   async (app, { settings }) => {
+    const limits = createLoginLimits({ valkey: app.valkey, settings, log: app.log });
+    const accounts = createAccountRepository(app.db);
     const service = createAuthService({
       settings,
       repository: createAuthRepository(app.db),
-      mailer: createMailer(settings, app.log),
+      mailer: app.mailer,
       log: app.log,
     });
     const origins = new Set([...settings.CORS_ORIGINS, new URL(settings.PUBLIC_URL).origin]);
@@ -57,12 +69,32 @@ export const authModule = fp<{ readonly settings: Settings }>(
         const session = await sessions.findByToken(token);
         if (session !== undefined && isFresh(session.expiresAt)) {
           if (settings.SESSION_CACHE_MS > 0) remembered.set(token, session.userId);
-          return { userId: session.userId, via: 'session', loggedInAt: session.createdAt };
+          return {
+            userId: session.userId,
+            via: 'session',
+            loggedInAt: session.createdAt,
+            sessionToken: token,
+          };
         }
       }
       return askBetterAuth(service, request);
     }
 
+    async function isOver(request: FastifyRequest): Promise<boolean> {
+      try {
+        return (await authenticate(request, false)).userId !== request.principal?.userId;
+      } catch (error) {
+        // Without the database nothing is known.
+        return error instanceof UnauthorizedError;
+      }
+    }
+
+    app.decorate('endWithSession', (request: FastifyRequest, body: Readable) => {
+      const timer = setInterval(async () => {
+        if (await isOver(request)) body.destroy(new UnauthorizedError());
+      }, OPEN_RESPONSE_CHECK_MS);
+      body.once('close', () => clearInterval(timer));
+    });
     app.decorateRequest('principal', null);
     app.addHook('onRequest', async (request) => {
       const { isPublic, needsSession } = request.routeOptions.config;
@@ -79,9 +111,9 @@ export const authModule = fp<{ readonly settings: Settings }>(
       // Any of these may have ended a session.
       if ((isPublic || needsSession) && request.method !== 'GET') remembered.clear();
     });
-    await app.register(authRoutes, { prefix: BASE_PATH, service, settings });
+    await app.register(authRoutes, { prefix: BASE_PATH, service, limits, accounts, mailer: app.mailer });
   },
-  { name: 'auth', dependencies: ['database', 'rate-limit'] },
+  { name: 'auth', dependencies: ['database', 'mail', 'valkey', 'rate-limit'] },
 );
 
 function isRecent({ loggedInAt }: Principal, seconds: number): boolean {
@@ -103,7 +135,8 @@ async function askBetterAuth(service: AuthService, { headers }: FastifyRequest):
   const via = given.has('x-api-key') ? 'api-key' : 'session';
   const session = await service.api.getSession({ headers: given }).catch(refuseOr);
   if (session === null) throw new UnauthorizedError();
-  return { userId: session.user.id, via, loggedInAt: session.session.createdAt };
+  const { createdAt: loggedInAt, token: sessionToken } = session.session;
+  return { userId: session.user.id, via, loggedInAt, sessionToken };
 }
 
 /** Better Auth throws where an API key is wrong or expired; what else goes wrong is no fault of the caller. */

@@ -24,7 +24,6 @@ export const AuthUser = z
   })
   .meta({ id: 'AuthUser' });
 
-export const SignUp = z.object({ name: plainText(1, 100), email, password });
 export const SignIn = z.object({
   email,
   password: z.string().min(1).max(128),
@@ -49,25 +48,38 @@ export const Session = z.object({
 export const CurrentSession = z.object({ session: Session, user: AuthUser });
 export const RevokeSession = z.object({ token: z.string().min(1).max(200) });
 
+/** What a person does with the token of a mailed link. */
+const LinkStep = z.enum(['verify-email', 'reset-password']);
+/** Where a mailed link leads if no page was named. */
+const instructions = (step: z.output<typeof LinkStep>) => `/api/auth/instructions/${step}`;
 /** A page of ours or of an origin in CORS_ORIGINS: Better Auth refuses any other. */
 const page = z.string().max(500);
+const verificationPage = page
+  .default(instructions('verify-email'))
+  .describe('the page that asks for the password of the sign-up; it gets `?token=`');
 
-export const SendVerification = z.object({ email, callbackURL: page.optional() });
+export const SignUp = z.object({ name: plainText(1, 100), email, password, callbackURL: verificationPage });
+export const SendVerification = z.object({ email, callbackURL: verificationPage });
 export const RequestPasswordReset = z.object({
   email,
-  redirectTo: page.optional().describe('the page that asks for the new password; it gets `?token=`'),
+  redirectTo: page
+    .default(instructions('reset-password'))
+    .describe('the page that asks for the new password; it gets `?token=`'),
 });
 export const ResetLink = z.object({ token: z.string().min(1).max(200) });
-export const ResetLinkQuery = z.object({ callbackURL: page.default('/') });
+export const ResetLinkQuery = z.object({ callbackURL: page.default(instructions('reset-password')) });
 export const ResetPassword = z.object({ newPassword: password, token: z.string().min(1).max(200) });
 export const ChangePassword = z.object({
   currentPassword: z.string().min(1).max(128),
   newPassword: password,
-  revokeOtherSessions: z.boolean().optional(),
 });
+const verificationToken = z.string().min(1).max(2_000);
+export const VerificationLink = z.object({ token: verificationToken, callbackURL: verificationPage });
+export const Instructions = z.object({ step: LinkStep });
+export const InstructionsQuery = z.object({ token: verificationToken.optional() });
 export const VerifyEmail = z.object({
-  token: z.string().min(1).max(2_000),
-  callbackURL: page.optional(),
+  token: verificationToken,
+  password: z.string().min(1).max(128).describe('the password of the sign-up'),
 });
 
 /** What an endpoint answers that has nothing more to say. */

@@ -5,7 +5,6 @@ import {
   isStepCount,
   type LanguageModel,
   type LanguageModelUsage,
-  readUIMessageStream,
   experimental_streamTextLowMemory as streamText,
   type TextStreamPart,
   type ToolSet,
@@ -15,7 +14,9 @@ import {
 } from 'ai';
 import pRetry from 'p-retry';
 import type { DomainError } from '../../shared/lib/errors/domain-error.js';
+import { ResponseTooLargeError } from '../../shared/lib/http/bounded-fetch.js';
 import { tracer } from '../../shared/lib/telemetry/tracing.js';
+import { KeptAnswer } from './kept-answer.js';
 import { chunks, firstChunkDuration, upstreamErrors } from './metrics.js';
 import type { AnswerResult } from './types.js';
 
@@ -45,6 +46,7 @@ export interface AnswerSettings {
   readonly PROVIDER_CHUNK_TIMEOUT_MS: number;
   readonly PROVIDER_TOTAL_TIMEOUT_MS: number;
   readonly PROVIDER_MAX_OUTPUT_TOKENS: number;
+  readonly PROVIDER_ANSWER_MAX_BYTES: number;
 }
 
 export interface AnswerRequest {
@@ -74,15 +76,17 @@ export async function answer(
   request: AnswerRequest,
   emit: (chunk: UIMessageChunk) => void,
 ): Promise<AnswerResult & { error?: AnswerError }> {
+  // For all candidates together, with their repetitions: each of them could be slow.
+  const deadline = AbortSignal.timeout(request.settings.PROVIDER_TOTAL_TIMEOUT_MS);
   let failure: AnswerError | undefined;
   for (const candidate of request.candidates) {
     try {
-      const attempt = await begin(request, candidate);
+      const attempt = await begin(request, candidate, deadline);
       return await attempt.complete(emit);
     } catch (error) {
-      failure = error as AnswerError;
       if (request.signal.aborted) break;
-      if (FINAL.has(failure.code)) break;
+      failure = deadline.aborted ? request.explain(SILENCE, false) : (error as AnswerError);
+      if (deadline.aborted || FINAL.has(failure.code)) break;
     }
   }
   if (request.signal.aborted) {
@@ -107,10 +111,10 @@ const NOTHING = {
 };
 
 /** Asks a model until it begins to answer, again where that makes sense. */
-function begin(request: AnswerRequest, candidate: Candidate): Promise<Attempt> {
+function begin(request: AnswerRequest, candidate: Candidate, deadline: AbortSignal): Promise<Attempt> {
   return pRetry(
     async () => {
-      const attempt = new Attempt(request, candidate);
+      const attempt = new Attempt(request, candidate, deadline);
       await attempt.begin();
       return attempt;
     },
@@ -118,7 +122,7 @@ function begin(request: AnswerRequest, candidate: Candidate): Promise<Attempt> {
       retries: request.settings.PROVIDER_RETRIES,
       minTimeout: RETRY_MS,
       randomize: true,
-      signal: request.signal,
+      signal: AbortSignal.any([request.signal, deadline]),
       onFailedAttempt: async ({ error, retriesLeft }) => {
         const failure = error as AnswerError;
         request.onFailure(failure, candidate);
@@ -162,8 +166,7 @@ class Attempt {
   readonly #abort = new AbortController();
   /** What comes before the answer itself: held back until it is sure that there is one. */
   readonly #prelude: UIMessageChunk[] = [];
-  /** What the message is made of in the end; pieces of a text are one. */
-  readonly #kept: UIMessageChunk[] = [];
+  readonly #kept: KeptAnswer;
   /** Calls that the model got wrong: what it is told of them is no result. */
   readonly #invalidCalls = new Set<string>();
   #hasBegun = false;
@@ -180,14 +183,15 @@ class Attempt {
   constructor(
     private readonly request: AnswerRequest,
     private readonly candidate: Candidate,
+    private readonly deadline: AbortSignal,
   ) {
-    // Names and numbers alone: what is said, and the key, are nobody's but the user's.
-    this.#span = tracer.startSpan(`chat ${candidate.modelName}`, {
+    this.#kept = new KeptAnswer(request.settings.PROVIDER_ANSWER_MAX_BYTES);
+    // What is said, the key and the model's name are texts of the user's.
+    this.#span = tracer.startSpan('chat', {
       kind: SpanKind.CLIENT,
       attributes: {
         'gen_ai.operation.name': 'chat',
         'gen_ai.provider.name': candidate.provider,
-        'gen_ai.request.model': candidate.modelName,
       },
     });
   }
@@ -203,11 +207,7 @@ class Attempt {
       maxOutputTokens: settings.PROVIDER_MAX_OUTPUT_TOKENS,
       // `begin` repeats, with an eye on what has been seen already.
       maxRetries: 0,
-      abortSignal: AbortSignal.any([
-        signal,
-        this.#abort.signal,
-        AbortSignal.timeout(settings.PROVIDER_TOTAL_TIMEOUT_MS),
-      ]),
+      abortSignal: AbortSignal.any([signal, this.#abort.signal, this.deadline]),
       // It would print the error, with what was asked.
       onError: () => {},
     }).stream;
@@ -257,10 +257,10 @@ class Attempt {
       chunks.add(1);
     }
     this.#span.end();
-    const parts = await partsOf(this.#kept);
+    const parts = await this.#kept.parts();
     return {
       parts,
-      text: parts.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n'),
+      text: searchable(parts),
       status: error !== undefined ? 'failed' : isStopped ? 'stopped' : 'complete',
       errorCode: error?.code ?? null,
       provider: this.candidate.provider,
@@ -278,8 +278,8 @@ class Attempt {
       if (part === undefined) return undefined;
       const chunk = this.#chunkOf(part);
       if (chunk === undefined) continue;
-      keep(this.#kept, chunk);
-      return chunk;
+      if (this.#isOver || this.#kept.add(chunk)) return chunk;
+      return this.#cut();
     }
   }
 
@@ -304,6 +304,14 @@ class Attempt {
       this.#end();
       return { type: 'error', error }; // as the last part, so that what came before is not lost
     }
+  }
+
+  /** Ends an answer that is longer than allowed. The part before the limit is kept. */
+  #cut(): UIMessageChunk {
+    this.#end();
+    this.#failure ??= new ResponseTooLargeError('answer longer than PROVIDER_ANSWER_MAX_BYTES cut');
+    this.#abort.abort();
+    return { type: 'error', errorText: '' };
   }
 
   #end(): void {
@@ -346,28 +354,10 @@ class Attempt {
 
 const SILENCE = new DOMException('The provider fell silent.', 'TimeoutError');
 
-/** Adds a chunk to those that are kept: a piece of a text to the piece before it. */
-function keep(kept: UIMessageChunk[], chunk: UIMessageChunk): void {
-  const last = kept.at(-1);
-  if (
-    (chunk.type === 'text-delta' || chunk.type === 'reasoning-delta') &&
-    last?.type === chunk.type &&
-    last.id === chunk.id &&
-    chunk.providerMetadata === undefined
-  )
-    last.delta += chunk.delta;
-  else kept.push({ ...chunk });
-}
+/** Characters of an answer that the search looks through: PostgreSQL refuses a `tsvector` of more than 1 MB. */
+const SEARCHED_CHARACTERS = 200_000;
 
-/** The parts of the message that chunks are about. */
-async function partsOf(chunks: readonly UIMessageChunk[]): Promise<UIMessage['parts']> {
-  let parts: UIMessage['parts'] = [];
-  const stream = new ReadableStream<UIMessageChunk>({
-    start(controller) {
-      for (const chunk of chunks) controller.enqueue(chunk);
-      controller.close();
-    },
-  });
-  for await (const message of readUIMessageStream({ stream, onError: () => {} })) parts = message.parts;
-  return parts;
+function searchable(parts: UIMessage['parts']): string {
+  const text = parts.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n');
+  return text.slice(0, SEARCHED_CHARACTERS).toWellFormed();
 }

@@ -26,8 +26,20 @@ export const AnswerInProgressError = createError(
   409,
 );
 
+export const TooManyAnswersError = createError(
+  'TOO_MANY_ANSWERS',
+  'The user has as many unfinished answers and tests of keys as are allowed. Wait for one, or stop it.',
+  429,
+);
+
 export const AnswerInterruptedError = createError(
   'ANSWER_INTERRUPTED',
   'The process that made this answer has ended. Send the message again.',
   502,
+);
+
+export const TooManyStreamsError = createError(
+  'RATE_LIMITED',
+  'The user reads as many streams as are allowed. Close one.',
+  429,
 );

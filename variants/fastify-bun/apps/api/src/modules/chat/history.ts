@@ -15,7 +15,7 @@ export function fitHistory(messages: readonly MessageRow[], tokens: number): UIM
   const kept: MessageRow[] = [];
   let left = tokens;
   for (const message of messages) {
-    left -= estimateTokenCount(message.text) + TOKENS_PER_MESSAGE;
+    left -= estimateTokenCount(textOf(message)) + TOKENS_PER_MESSAGE;
     if (left < 0 && kept.length > 0) break;
     kept.push(message);
   }
@@ -25,4 +25,11 @@ export function fitHistory(messages: readonly MessageRow[], tokens: number): UIM
     .slice(Math.max(first, 0))
     .filter(({ parts }) => parts.length > 0)
     .map(({ id, role, parts }) => ({ id, role, parts: parts as UIMessage['parts'] }));
+}
+
+/** Everything that the model gets of a message: texts, and the calls and results of tools as JSON. */
+function textOf({ parts }: MessageRow): string {
+  return (parts as UIMessage['parts'])
+    .map((part) => (part.type === 'text' ? part.text : JSON.stringify(part)))
+    .join('\n');
 }

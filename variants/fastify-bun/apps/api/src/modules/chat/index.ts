@@ -1,9 +1,9 @@
 import fp from 'fastify-plugin';
-import type { AnswerSettings } from './answer.js';
+import { ANSWER_MARGIN_MS } from '../providers/types.js';
 import { createGenerations } from './generations.js';
 import { createChatRepository } from './repository.js';
 import { chatRoutes } from './routes.js';
-import { createChatService } from './service.js';
+import { type ChatSettings, createChatService } from './service.js';
 import { createStreamStore } from './stream-store.js';
 import { createTools } from './tools.js';
 import type { ChatAccess } from './types.js';
@@ -16,10 +16,8 @@ declare module 'fastify' {
 
 /** Once the server closes, answers that are being made have this long to come to their end, in milliseconds. */
 const SHUTDOWN_GRACE_MS = 3_000;
-/** How much longer than the provider an answer may take. */
-const MARGIN_MS = 10_000;
 
-type Settings = AnswerSettings & { readonly OTEL_SERVICE_NAME: string; readonly STREAM_GRACE_MS: number };
+type Settings = ChatSettings & { readonly OTEL_SERVICE_NAME: string; readonly STREAM_GRACE_MS: number };
 
 /** Conversations with models. */
 export const chatModule = fp<{ readonly settings: Settings }>(
@@ -45,7 +43,7 @@ export const chatModule = fp<{ readonly settings: Settings }>(
       clearTimeout(shutdown);
       await generations.close();
     });
-    const answerTimeoutMs = settings.PROVIDER_TOTAL_TIMEOUT_MS + MARGIN_MS;
+    const answerTimeoutMs = settings.PROVIDER_TOTAL_TIMEOUT_MS + ANSWER_MARGIN_MS;
     await app.register(chatRoutes, { prefix: '/chats', service, answerTimeoutMs });
   },
   { name: 'chat', dependencies: ['database', 'valkey', 'providers'] },

@@ -1,16 +1,21 @@
 import { Chat } from '@app/shared';
-import { and, desc, eq, ne, or, type SQL, sql } from 'drizzle-orm';
+import { and, count, desc, eq, getTableColumns, gt, inArray, lte, ne, or, type SQL, sql } from 'drizzle-orm';
 import { z } from 'zod';
-import type { Database } from '../../shared/db/client.js';
+import type { Database, Transaction } from '../../shared/db/client.js';
 import { findOutcome, once, releaseKey } from '../../shared/db/idempotency.js';
-import { chats, messages } from '../../shared/db/schema/index.js';
+import { chats, messages, users } from '../../shared/db/schema/index.js';
+import { transact } from '../../shared/db/transaction.js';
 import type { KeyedRequest, Outcome } from '../../shared/lib/idempotency/types.js';
 import type { Cursor } from '../../shared/lib/pagination/cursor.js';
-import type { AnswerResult, ChatRow, MessageRow, NewChatRow, NewMessageRow } from './types.js';
+import { TooManyAnswersError } from './errors.js';
+import type { AnswerLimit, AnswerResult, ChatRow, MessageRow, NewChatRow, NewMessageRow } from './types.js';
 
 /** What is stored of a message that was sent under an `Idempotency-Key`. */
 const SentIds = z.object({ userMessageId: z.uuid(), messageId: z.uuid().nullable() });
 export type SentIds = z.output<typeof SentIds>;
+
+/** A page of messages ends behind the one that reaches this many bytes of parts, as JSON. */
+const PAGE_BYTES = 4_194_304;
 
 export type ChatRepository = ReturnType<typeof createChatRepository>;
 
@@ -77,10 +82,29 @@ export function createChatRepository(db: Database) {
       return (await db.delete(chats).where(ownChat(userId, id)).returning({ id: chats.id })).length > 0;
     },
 
-    /** Newest first, as chats. */
-    findMessages(userId: string, chatId: string, limit: number, after?: Cursor): Promise<MessageRow[]> {
-      return db
-        .select()
+    /**
+     * Newest first, as chats; fewer than asked for if they reach `PAGE_BYTES`.
+     *
+     * @returns the rows of a page, and whether there is another one
+     */
+    async findMessages(
+      userId: string,
+      chatId: string,
+      limit: number,
+      after?: Cursor,
+    ): Promise<{ rows: MessageRow[]; hasMore: boolean }> {
+      const { parts, text, ...small } = getTableColumns(messages);
+      const before = sql`coalesce(sum(octet_length(${parts}::text)) OVER (
+        ORDER BY ${messages.createdAt} DESC, ${messages.id} DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)`;
+      const isInPage = sql`${before} < ${PAGE_BYTES}`;
+      const found = await db
+        .select({
+          ...small,
+          // Of rows behind the page nothing large is read.
+          parts: sql<MessageRow['parts']>`CASE WHEN ${isInPage} THEN ${parts} END`,
+          text: sql<string>`CASE WHEN ${isInPage} THEN ${text} END`,
+          isInPage: sql<boolean>`${isInPage}`,
+        })
         .from(messages)
         .where(
           and(
@@ -91,6 +115,44 @@ export function createChatRepository(db: Database) {
         )
         .orderBy(desc(messages.createdAt), desc(messages.id))
         .limit(limit + 1);
+      const rows = found.slice(0, limit).filter((row) => row.isInPage);
+      return { rows, hasMore: found.length > rows.length };
+    },
+
+    /**
+     * The newest messages, newest first, up to a size: the last one, and those before it while their parts fit.
+     *
+     * @param bytes of the parts of all messages but the last, as JSON
+     */
+    findHistory(userId: string, chatId: string, limit: number, bytes: number): Promise<MessageRow[]> {
+      const newest = db
+        // As the model gets them: the text has no calls and results of tools.
+        .select({
+          id: messages.id,
+          createdAt: messages.createdAt,
+          size: sql`octet_length(${messages.parts}::text)`.as('size'),
+        })
+        .from(messages)
+        .where(and(inChat(userId, chatId), ne(messages.status, 'streaming')))
+        .orderBy(desc(messages.createdAt), desc(messages.id))
+        .limit(limit)
+        .as('newest');
+      const inOrder = sql`(ORDER BY ${newest.createdAt} DESC, ${newest.id} DESC)`;
+      const sized = db
+        .select({
+          id: newest.id,
+          size: sql`sum(${newest.size}) OVER ${inOrder} - first_value(${newest.size}) OVER ${inOrder}`.as(
+            'total',
+          ),
+        })
+        .from(newest)
+        .as('sized');
+      return db
+        .select(getTableColumns(messages))
+        .from(messages)
+        .innerJoin(sized, eq(sized.id, messages.id))
+        .where(and(inChat(userId, chatId), lte(sized.size, bytes)))
+        .orderBy(desc(messages.createdAt), desc(messages.id));
     },
 
     async findMessage(userId: string, chatId: string, id: string): Promise<MessageRow | undefined> {
@@ -101,15 +163,34 @@ export function createChatRepository(db: Database) {
       return row;
     },
 
-    /** What the user has said and, where one is about to be made, the answer. */
+    /**
+     * What the user has said and, where one is about to be made, the answer.
+     *
+     * @throws TooManyAnswersError
+     */
     addExchange(
       question: NewMessageRow,
       answer: NewMessageRow | undefined,
+      limit: AnswerLimit,
       request?: KeyedRequest,
     ): Promise<Outcome<SentIds>> {
       return once(db, request, SentIds, async (tx) => {
+        if (answer !== undefined) await assertCapacity(tx, question.userId, limit);
         await tx.insert(messages).values(answer === undefined ? [question] : [question, answer]);
         return { userMessageId: question.id, messageId: answer?.id ?? null };
+      });
+    },
+
+    /** Takes back what was added a moment ago, before anything is made of it. */
+    removeExchange(
+      { userId, chatId }: Pick<MessageRow, 'userId' | 'chatId'>,
+      { userMessageId, messageId }: SentIds,
+      request?: KeyedRequest,
+    ): Promise<void> {
+      const ids = messageId === null ? [userMessageId] : [userMessageId, messageId];
+      return transact(db, async (tx) => {
+        await tx.delete(messages).where(and(inChat(userId, chatId), inArray(messages.id, ids)));
+        if (request !== undefined) await releaseKey(tx, request);
       });
     },
 
@@ -118,13 +199,12 @@ export function createChatRepository(db: Database) {
 
     releaseKey: (request: KeyedRequest): Promise<void> => releaseKey(db, request),
 
-    /** The answers that are being made for a user. */
-    async findRunning(userId: string): Promise<string[]> {
-      const rows = await db
-        .select({ id: messages.id })
+    /** The answers that are being made for a user, or were when their process died. */
+    findUnfinished(userId: string): Promise<MessageRow[]> {
+      return db
+        .select()
         .from(messages)
         .where(and(eq(messages.userId, userId), eq(messages.status, 'streaming')));
-      return rows.map(({ id }) => id);
     },
 
     async findStreaming(userId: string, chatId: string): Promise<MessageRow | undefined> {
@@ -171,6 +251,18 @@ export function createChatRepository(db: Database) {
       return removed.length > 0;
     },
   };
+
+  /** Messages of one user are added one after the other, so that two cannot both be the last that is allowed. */
+  async function assertCapacity(tx: Transaction, userId: string, { max, since }: AnswerLimit): Promise<void> {
+    await tx.select({ id: users.id }).from(users).where(eq(users.id, userId)).for('no key update');
+    const [row] = await tx
+      .select({ running: count() })
+      .from(messages)
+      .where(
+        and(eq(messages.userId, userId), eq(messages.status, 'streaming'), gt(messages.createdAt, since)),
+      );
+    if ((row?.running ?? 0) >= max) throw new TooManyAnswersError();
+  }
 
   /** Chats whose title or messages hold all the words. */
   function holds(userId: string, words: string): SQL | undefined {

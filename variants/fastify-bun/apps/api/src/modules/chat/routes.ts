@@ -1,10 +1,11 @@
 import { UI_MESSAGE_STREAM_HEADERS } from 'ai';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { callerOf } from '../../shared/lib/http/caller.js';
-import { etag, matchesNone, requiredVersion } from '../../shared/lib/http/etag.js';
+import { etag, expectedVersion, matchesNone } from '../../shared/lib/http/etag.js';
 import { IdempotencyHeaders, keyedRequest, replayed } from '../../shared/lib/idempotency/keyed-request.js';
+import { TooManyStreamsError } from './errors.js';
 import {
   Chat,
   ChatParams,
@@ -32,16 +33,58 @@ export interface ChatRoutesOptions {
 }
 
 const tags = ['chat'];
+/** Streams that a user may read at the same time in one process. */
+const STREAMS_PER_USER = 20;
 const EventStream = z
   .unknown()
   .describe("the AI SDK's UI message stream; each event has an id, for Last-Event-ID");
 /** What a provider's failure, or the key's, looks like. */
-const UPSTREAM = [404, 409, 422, 502, 504];
+const UPSTREAM = [404, 409, 422, 429, 502, 504];
 
 export const chatRoutes: FastifyPluginAsyncZod<ChatRoutesOptions> = async (
   app,
   { service, answerTimeoutMs },
 ) => {
+  /** Open streams by user. Each may hold a connection to Valkey. */
+  const open = new Map<string, number>();
+
+  /**
+   * Counts a stream until its response is over, and before anything is awaited: two cannot both be the last that is allowed.
+   *
+   * @throws TooManyStreamsError
+   */
+  async function countStream(userId: string, respond: () => Promise<void>): Promise<void> {
+    const count = open.get(userId) ?? 0;
+    if (count >= STREAMS_PER_USER) throw new TooManyStreamsError();
+    open.set(userId, count + 1);
+    try {
+      await respond();
+    } finally {
+      const others = (open.get(userId) ?? 1) - 1;
+      if (others === 0) open.delete(userId);
+      else open.set(userId, others);
+    }
+  }
+
+  /** Sends events for as long as the client listens and its session lasts. */
+  async function stream(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    read: (signal: AbortSignal) => ReturnType<ChatService['readStream']>,
+  ): Promise<void> {
+    const left = new AbortController();
+    reply.raw.once('close', () => left.abort());
+    const events = await read(left.signal);
+    if (events === undefined) {
+      await reply.status(204).send();
+      return;
+    }
+    const body = new AnswerStream(events, left);
+    app.endWithSession(request, body);
+    const { connection: _keepAlive, ...headers } = UI_MESSAGE_STREAM_HEADERS;
+    await reply.headers(headers).send(body);
+  }
+
   app.post(
     '',
     {
@@ -95,8 +138,12 @@ export const chatRoutes: FastifyPluginAsyncZod<ChatRoutesOptions> = async (
       },
     },
     async (request, reply) => {
-      const version = requiredVersion(request.headers['if-match']);
-      const chat = await service.update(callerOf(request), request.params.id, version, request.body);
+      const [caller, { id }] = [callerOf(request), request.params];
+      const version = await expectedVersion(
+        request.headers['if-match'],
+        async () => (await service.get(caller, id)).version,
+      );
+      const chat = await service.update(caller, id, version, request.body);
       reply.header('etag', etag(chat.version));
       return chat;
     },
@@ -147,21 +194,26 @@ export const chatRoutes: FastifyPluginAsyncZod<ChatRoutesOptions> = async (
     async (request, reply) => {
       const userId = callerOf(request);
       const { id: chatId } = request.params;
-      const sent = await service.send(userId, chatId, request.body, keyedRequest(request));
-      if ('isRepeated' in sent) {
-        await replayed(reply, sent).status(201).send(sent);
-        return;
-      }
-      if (request.body.stream) {
-        // Whoever listens reads the result from the stream.
-        sent.done.catch(() => {});
-        await stream(reply, async (signal) => sent.read(signal));
-        return;
-      }
-      const leave = sent.listen();
-      reply.raw.once('close', leave);
-      const message = await sent.done;
-      await reply.status(201).send({ userMessage: sent.userMessage, message });
+      const respond = async () => {
+        const sent = await service.send(userId, chatId, request.body, keyedRequest(request));
+        if ('isRepeated' in sent) {
+          await replayed(reply, sent).status(201).send(sent);
+          return;
+        }
+        if (request.body.stream) {
+          // Listeners read the result from the stream.
+          sent.done.catch(() => {});
+          await stream(request, reply, async (signal) => sent.read(signal));
+          return;
+        }
+        const leave = sent.listen();
+        // A client that has left before is not told of again.
+        if (reply.raw.destroyed) leave();
+        else reply.raw.once('close', leave);
+        const message = await sent.done;
+        await reply.status(201).send({ userMessage: sent.userMessage, message });
+      };
+      await (request.body.stream ? countStream(userId, respond) : respond());
     },
   );
 
@@ -207,7 +259,7 @@ export const chatRoutes: FastifyPluginAsyncZod<ChatRoutesOptions> = async (
   app.get(
     '/:id/messages/:messageId/stream',
     {
-      config: { problems: [404] },
+      config: { timeoutMs: () => answerTimeoutMs, problems: [404, 429] },
       schema: {
         tags,
         description:
@@ -222,9 +274,10 @@ export const chatRoutes: FastifyPluginAsyncZod<ChatRoutesOptions> = async (
     },
     async (request, reply) => {
       const { id: chatId, messageId } = request.params;
+      const userId = callerOf(request);
       const after = Number(request.headers['last-event-id'] ?? 0);
-      await stream(reply, (signal) =>
-        service.readStream(callerOf(request), chatId, messageId, after, signal),
+      await countStream(userId, () =>
+        stream(request, reply, (signal) => service.readStream(userId, chatId, messageId, after, signal)),
       );
     },
   );
@@ -246,19 +299,3 @@ export const chatRoutes: FastifyPluginAsyncZod<ChatRoutesOptions> = async (
     },
   );
 };
-
-/** Sends events for as long as the client listens. */
-async function stream(
-  reply: FastifyReply,
-  open: (signal: AbortSignal) => ReturnType<ChatService['readStream']>,
-): Promise<void> {
-  const left = new AbortController();
-  reply.raw.once('close', () => left.abort());
-  const events = await open(left.signal);
-  if (events === undefined) {
-    await reply.status(204).send();
-    return;
-  }
-  const { connection: _keepAlive, ...headers } = UI_MESSAGE_STREAM_HEADERS;
-  await reply.headers(headers).send(new AnswerStream(events, left));
-}

@@ -4,9 +4,9 @@ import pRetry from 'p-retry';
 import { violatedConstraint } from '../../shared/lib/errors/sql-state.js';
 import type { KeyedRequest, Outcome } from '../../shared/lib/idempotency/types.js';
 import type { Log } from '../../shared/lib/logging/log.js';
-import { decodeCursor } from '../../shared/lib/pagination/cursor.js';
+import { decodeCursor, encodeCursor } from '../../shared/lib/pagination/cursor.js';
 import { type Page, toPage } from '../../shared/lib/pagination/page.js';
-import type { ProviderAccess } from '../providers/types.js';
+import { ANSWER_MARGIN_MS, type ProviderAccess } from '../providers/types.js';
 import { type AnswerSettings, answer, type Candidate } from './answer.js';
 import {
   AnswerInProgressError,
@@ -15,6 +15,7 @@ import {
   ChatNotFoundError,
   MessageNotFoundError,
   NoProviderKeyError,
+  TooManyAnswersError,
 } from './errors.js';
 import type { Generations, Started } from './generations.js';
 import { fitHistory } from './history.js';
@@ -23,8 +24,12 @@ import type { ChatRepository, SentIds } from './repository.js';
 import type { StreamStore } from './stream-store.js';
 import type { AnswerResult, ChatAccess, ChatRow, MessageRow } from './types.js';
 
+/** Bytes of a message's parts per token of history that are read at most; a token has 4 characters on average. */
+const BYTES_PER_TOKEN = 16;
 /** More messages than this are never read for one answer, however many tokens a chat allows. */
 const HISTORY_MESSAGES = 500;
+
+export type ChatSettings = AnswerSettings & { readonly ANSWERS_PER_USER_MAX: number };
 
 interface Dependencies {
   readonly repository: ChatRepository;
@@ -32,7 +37,7 @@ interface Dependencies {
   readonly generations: Generations;
   readonly store: StreamStore;
   readonly tools: ToolSet;
-  readonly settings: AnswerSettings;
+  readonly settings: ChatSettings;
   readonly log: Log;
 }
 
@@ -75,13 +80,17 @@ export function createChatService({
     return [chosen, ...(await providers.openFallbacks(userId, providerKeyId))];
   }
 
-  /** Where the process that made an answer has died, the chat goes on without it. */
-  async function giveUpDeadAnswer(userId: string, chatId: string): Promise<void> {
-    const streaming = await repository.findStreaming(userId, chatId);
-    if (streaming === undefined) return;
-    if (await store.isAlive(streaming.id)) throw new AnswerInProgressError();
+  /** Ends the answers of a user whose process has died. @returns the chats in which an answer is still being made */
+  async function failOrphanedAnswers(userId: string): Promise<Set<string>> {
     const { code } = new AnswerInterruptedError();
-    await repository.finish(streaming, { ...streaming, status: 'failed', errorCode: code });
+    const running = new Set<string>();
+    for (const message of await repository.findUnfinished(userId)) {
+      // Without Valkey no process can tell: then none is considered dead.
+      const isAlive = await store.isAlive(message.id).catch(() => true);
+      if (isAlive) running.add(message.chatId);
+      else await repository.finish(message, { ...message, status: 'failed', errorCode: code });
+    }
+    return running;
   }
 
   async function addExchange(
@@ -89,19 +98,37 @@ export function createChatService({
     message: MessageRow | undefined,
     request?: KeyedRequest,
   ): Promise<Outcome<SentIds>> {
-    const { userId, chatId } = userMessage;
-    const add = () => repository.addExchange(userMessage, message, request);
+    const { userId } = userMessage;
+    const tests = message === undefined ? 0 : await providers.countTests(userId);
+    const since = new Date(Date.now() - settings.PROVIDER_TOTAL_TIMEOUT_MS - ANSWER_MARGIN_MS);
+    const limit = { max: settings.ANSWERS_PER_USER_MAX - tests, since };
+    const added = await afterOrphans(userMessage, () =>
+      repository.addExchange(userMessage, message, limit, request),
+    );
+    if (message === undefined || added.isRepeated) return added;
+    // A test of a key that began meanwhile has not counted this answer.
+    const testsNow = await providers.countTests(userId);
+    if (testsNow <= tests) return added;
+    const running = (await repository.findUnfinished(userId)).filter(({ createdAt }) => createdAt > since);
+    if (running.length + testsNow <= settings.ANSWERS_PER_USER_MAX) return added;
+    await repository.removeExchange(userMessage, added.result, request);
+    throw new TooManyAnswersError();
+  }
+
+  /** Adds, again if what was in the way were answers whose process has died. */
+  async function afterOrphans<Result>(
+    { userId, chatId }: MessageRow,
+    add: () => Promise<Result>,
+  ): Promise<Result> {
     try {
       return await add();
     } catch (error) {
-      switch (violatedConstraint(error)) {
-        case 'messages_one_streaming_idx':
-          await giveUpDeadAnswer(userId, chatId);
-          return await add();
-        case 'messages_chat_fk':
-          return noChat();
-      }
-      throw error;
+      const constraint = violatedConstraint(error);
+      if (constraint === 'messages_chat_fk') return noChat();
+      if (!(error instanceof TooManyAnswersError) && constraint !== 'messages_one_streaming_idx') throw error;
+      const running = await failOrphanedAnswers(userId);
+      if (running.has(chatId)) throw new AnswerInProgressError();
+      return await add();
     }
   }
 
@@ -171,8 +198,10 @@ export function createChatService({
     ): Promise<Page<MessageRow>> {
       await find(userId, chatId);
       const after = page.cursor === undefined ? undefined : decodeCursor(page.cursor);
-      const rows = await repository.findMessages(userId, chatId, page.limit, after);
-      return toPage(rows, page.limit, placeOf, (row) => row);
+      const { rows, hasMore } = await repository.findMessages(userId, chatId, page.limit, after);
+      const last = rows.at(-1);
+      const nextCursor = hasMore && last !== undefined ? encodeCursor(placeOf(last)) : null;
+      return { data: rows, page: { nextCursor } };
     },
 
     /** @throws MessageNotFoundError */
@@ -211,26 +240,27 @@ export function createChatService({
       const candidates = given.answer ? await candidatesFor(chat) : [];
       const userMessage = newMessage(chat, 'user', given.content);
       const message = newMessage(chat, 'assistant', '');
+      // Before other processes can see the answer: they end those that no process makes.
+      if (given.answer) await store.claim(message.id);
       const added = await addExchange(userMessage, given.answer ? message : undefined, request);
       if (added.isRepeated) return settled(userId, chatId, added);
       if (!given.answer) return { userMessage, message: null, isRepeated: false };
       const started = generations.start(message.id, async (emit, signal) => {
-        const rows = await repository.findMessages(userId, chatId, HISTORY_MESSAGES);
+        const bytes = chat.historyTokens * BYTES_PER_TOKEN;
+        const rows = await repository.findHistory(userId, chatId, HISTORY_MESSAGES, bytes);
         const { error, ...result } = await answer(
           {
             candidates,
             messageId: message.id,
             instructions: chat.systemPrompt,
-            history: fitHistory(
-              rows.filter(({ id }) => id !== message.id),
-              chat.historyTokens,
-            ),
+            history: fitHistory(rows, chat.historyTokens),
             tools: chat.useTools ? tools : {},
             signal,
             settings,
             explain: providers.explain,
-            onFailure: ({ code }, { provider, modelName }) =>
-              log.warn({ code, provider, model: modelName, messageId: message.id }, 'a provider has failed'),
+            // Without the model: its name is a text of the user's.
+            onFailure: ({ code }, { provider }) =>
+              log.warn({ code, provider, messageId: message.id }, 'a provider has failed'),
           },
           emit,
         );
@@ -262,7 +292,7 @@ export function createChatService({
     },
 
     access: {
-      findRunning: repository.findRunning,
+      findRunning: async (userId) => (await repository.findUnfinished(userId)).map(({ id }) => id),
 
       async stopAll(ids) {
         for (const id of ids) await generations.stop(id);

@@ -86,6 +86,11 @@ export function createStreamStore({ valkey, prefix, log }: { valkey: Redis; pref
       };
     },
 
+    /** Reports that this process is about to make an answer. */
+    async claim(id: string): Promise<void> {
+      await valkey.set(key('alive', id), '1', 'PX', ALIVE_MS).catch(warn);
+    },
+
     /** Whether a process is making this answer. */
     isAlive: async (id: string): Promise<boolean> => (await valkey.exists(key('alive', id))) === 1,
 

@@ -19,3 +19,10 @@ export type AnswerResult = Pick<
   MessageRow,
   'parts' | 'text' | 'status' | 'errorCode' | 'provider' | 'model' | 'inputTokens' | 'outputTokens'
 >;
+
+/** How many answers of one user may be made at the same time. */
+export interface AnswerLimit {
+  readonly max: number;
+  /** Older ones are over, even if their process could not write so. */
+  readonly since: Date;
+}

@@ -48,10 +48,22 @@ export const ProviderStreamBrokenError = createError(
   502,
 );
 
+export const ProviderAnswerTooLargeError = createError(
+  'PROVIDER_ANSWER_TOO_LARGE',
+  'The provider sent more than an answer may hold. The part before the limit is kept.',
+  502,
+);
+
 export const ProviderTimeoutError = createError(
   'PROVIDER_TIMEOUT',
   'The provider did not answer in time.',
   504,
+);
+
+export const TooManyTestsError = createError(
+  'TOO_MANY_ANSWERS',
+  'The user has as many unfinished answers and tests of keys as are allowed. Wait for one, or stop it.',
+  429,
 );
 
 export const TooManyProviderKeysError = createError(

@@ -1,10 +1,11 @@
 import { ProviderKey } from '@app/shared';
-import { and, asc, count, eq, notLike, sql } from 'drizzle-orm';
+import { and, asc, eq, gt, notLike, sql } from 'drizzle-orm';
 import type { Database } from '../../shared/db/client.js';
 import { once } from '../../shared/db/idempotency.js';
-import { chats, providerKeys } from '../../shared/db/schema/index.js';
+import { chats, messages, providerKeys, users } from '../../shared/db/schema/index.js';
 import { transact } from '../../shared/db/transaction.js';
 import type { KeyedRequest, Outcome } from '../../shared/lib/idempotency/types.js';
+import { TooManyProviderKeysError } from './errors.js';
 import type { NewProviderKeyRow, ProviderKeyRow } from './types.js';
 
 export type ProvidersRepository = ReturnType<typeof createProvidersRepository>;
@@ -14,9 +15,18 @@ export function createProvidersRepository(db: Database) {
   const own = (userId: string, id: string) => and(eq(providerKeys.userId, userId), eq(providerKeys.id, id));
 
   return {
-    /** What an `Idempotency-Key` remembers of a row is what a client may see of it: no secret. */
-    create(row: NewProviderKeyRow, request?: KeyedRequest): Promise<Outcome<ProviderKey>> {
+    /**
+     * What an `Idempotency-Key` remembers of a row is what a client may see of it: no secret.
+     *
+     * @param max keys of one user
+     * @throws TooManyProviderKeysError
+     */
+    create(row: NewProviderKeyRow, max: number, request?: KeyedRequest): Promise<Outcome<ProviderKey>> {
       return once(db, request, ProviderKey, async (tx) => {
+        // One after the other, so that two cannot both be the last that is allowed.
+        await tx.select({ id: users.id }).from(users).where(eq(users.id, row.userId)).for('no key update');
+        if ((await tx.$count(providerKeys, eq(providerKeys.userId, row.userId))) >= max)
+          throw new TooManyProviderKeysError();
         const [created] = await tx.insert(providerKeys).values(row).returning();
         if (created === undefined) throw new Error('the database returned no row');
         return created;
@@ -32,13 +42,12 @@ export function createProvidersRepository(db: Database) {
         .orderBy(asc(providerKeys.position), asc(providerKeys.id));
     },
 
-    async count(userId: string): Promise<number> {
-      const [row] = await db
-        .select({ count: count() })
-        .from(providerKeys)
-        .where(eq(providerKeys.userId, userId));
-      return row?.count ?? 0;
-    },
+    /** How many answers are being made for a user. Those that began before a moment are not: their processes have died. */
+    countAnswers: (userId: string, since: Date): Promise<number> =>
+      db.$count(
+        messages,
+        and(eq(messages.userId, userId), eq(messages.status, 'streaming'), gt(messages.createdAt, since)),
+      ),
 
     async findById(userId: string, id: string): Promise<ProviderKeyRow | undefined> {
       const [row] = await db.select().from(providerKeys).where(own(userId, id));

@@ -12,11 +12,19 @@ if (process.argv.length > 2) {
 }
 const config = configOrExit(readRotationConfig);
 const pool = createPool(config, 'keys:rotate');
+const callNobody = () => {
+  throw new Error('a rotation calls no provider');
+};
 const service = createProvidersService({
   repository: createProvidersRepository(createDatabase(pool)),
   encryption: new Encryption(config.ENCRYPTION_KEYS),
-  openModel: () => {
-    throw new Error('a rotation calls no provider');
+  openModel: callNobody,
+  tests: {
+    openModel: callNobody,
+    running: { begin: callNobody, count: callNobody },
+    max: 0,
+    timeoutMs: 0,
+    answerMs: 0,
   },
   allowedHosts: [],
   log: createLogger(config),

@@ -81,7 +81,7 @@ export const providersRoutes: FastifyPluginAsyncZod<{ readonly service: Provider
   app.post(
     '/:id/test',
     {
-      config: { timeoutMs: () => TEST_TIMEOUT_MS, problems: [404, 409, 422, 502, 504] },
+      config: { timeoutMs: () => TEST_TIMEOUT_MS, problems: [404, 409, 422, 429, 502, 504] },
       schema: {
         tags,
         description: 'Asks a model of the provider for a word.',

@@ -1,10 +1,11 @@
 import type { CreateProviderKey, ProviderKey, UpdateProviderKey } from '@app/shared';
 import { generateText } from 'ai';
+import type { ConcurrencyLimit } from '../../shared/lib/concurrency-limit.js';
 import { DecryptionError, type Encryption } from '../../shared/lib/encryption.js';
 import { assertPublicUrl } from '../../shared/lib/http/pinned-fetch.js';
 import type { KeyedRequest, Outcome } from '../../shared/lib/idempotency/types.js';
 import type { Log } from '../../shared/lib/logging/log.js';
-import { ProviderKeyNotFoundError, ProviderKeyUnreadableError, TooManyProviderKeysError } from './errors.js';
+import { ProviderKeyNotFoundError, ProviderKeyUnreadableError, TooManyTestsError } from './errors.js';
 import type { OpenModel } from './models.js';
 import type { ProvidersRepository } from './repository.js';
 import type { OpenedKey, OpenedModel, ProviderAccess, ProviderKeyRow } from './types.js';
@@ -14,12 +15,20 @@ const TABLE = 'provider_keys';
 const KEYS_PER_USER = 50;
 /** Of a shorter key four characters would say too much. */
 const SHORTEST_MASKED = 16;
-const TEST_TIMEOUT_MS = 15_000;
 
 interface Dependencies {
   readonly repository: ProvidersRepository;
   readonly encryption: Encryption;
   readonly openModel: OpenModel;
+  readonly tests: {
+    readonly openModel: OpenModel;
+    readonly running: ConcurrencyLimit;
+    /** How many tests and answers of one user may run at the same time. */
+    readonly max: number;
+    readonly timeoutMs: number;
+    /** For how long an answer may be made. */
+    readonly answerMs: number;
+  };
   readonly allowedHosts: readonly string[];
   readonly log: Log;
 }
@@ -31,6 +40,7 @@ export function createProvidersService({
   repository,
   encryption,
   openModel,
+  tests,
   allowedHosts,
   log,
 }: Dependencies) {
@@ -59,17 +69,16 @@ export function createProvidersService({
   }
 
   return {
-    /** @throws DomainError BASE_URL_NOT_ALLOWED */
+    /** @throws DomainError BASE_URL_NOT_ALLOWED, TooManyProviderKeysError */
     async create(
       userId: string,
       { apiKey, baseUrl, ...given }: CreateProviderKey,
       request?: KeyedRequest,
     ): Promise<Outcome<ProviderKey>> {
       if (baseUrl !== undefined) await assertPublicUrl(baseUrl, { allowedHosts });
-      if ((await repository.count(userId)) >= KEYS_PER_USER) throw new TooManyProviderKeysError();
       const id = Bun.randomUUIDv7();
       const row = { ...given, id, userId, baseUrl: baseUrl ?? null, ...sealed(userId, id, apiKey) };
-      return repository.create(row, request);
+      return repository.create(row, KEYS_PER_USER, request);
     },
 
     list: (userId: string): Promise<ProviderKeyRow[]> => repository.findAll(userId),
@@ -97,23 +106,31 @@ export function createProvidersService({
     },
 
     /**
-     * Asks a model for a word, and tells how long that took in milliseconds.
+     * Asks a model for a word, and tells how long that took in milliseconds. It counts as an answer.
      *
-     * @throws what `toProviderError` makes of a failure
+     * @throws what `toProviderError` makes of a failure, TooManyTestsError
      */
     async test(userId: string, id: string, model: string): Promise<{ latencyMs: number }> {
       const key = decrypt(await find(userId, id));
+      const countAnswers = () => repository.countAnswers(userId, new Date(Date.now() - tests.answerMs));
+      const end = await tests.running.begin(userId, tests.max - (await countAnswers()));
+      if (end === undefined) throw new TooManyTestsError();
       const started = performance.now();
       try {
+        // An answer that began meanwhile has not counted this test.
+        if ((await countAnswers()) + (await tests.running.count(userId)) > tests.max)
+          throw new TooManyTestsError();
         await generateText({
-          model: openModel(key, model),
+          model: tests.openModel(key, model),
           prompt: 'Answer with the word OK.',
           maxOutputTokens: 16,
           maxRetries: 0,
-          abortSignal: AbortSignal.timeout(TEST_TIMEOUT_MS),
+          abortSignal: AbortSignal.timeout(tests.timeoutMs),
         });
       } catch (error) {
         throw toProviderError(error);
+      } finally {
+        await end();
       }
       return { latencyMs: Math.round(performance.now() - started) };
     },
@@ -139,6 +156,8 @@ export function createProvidersService({
           }
         });
       },
+
+      countTests: (userId) => tests.running.count(userId),
 
       explain: toProviderError,
     } satisfies ProviderAccess,

@@ -4,6 +4,9 @@ import type { LanguageModel } from 'ai';
 import type { providerKeys } from '../../shared/db/schema/index.js';
 import type { DomainError } from '../../shared/lib/errors/domain-error.js';
 
+/** How much longer than its provider an answer may take, in milliseconds. */
+export const ANSWER_MARGIN_MS = 10_000;
+
 export type ProviderKeyRow = typeof providerKeys.$inferSelect;
 export type NewProviderKeyRow = typeof providerKeys.$inferInsert;
 
@@ -33,6 +36,9 @@ export interface ProviderAccess {
 
   /** The models that the user has named for when another one fails, in their order; keys that do not decrypt are left out. */
   openFallbacks(userId: string, exceptKeyId: string): Promise<OpenedModel[]>;
+
+  /** How many tests of keys are under way for a user, over all processes. */
+  countTests(userId: string): Promise<number>;
 
   /** What a provider's failure means to the user. */
   explain(error: unknown, hasBegun: boolean): FastifyError | DomainError;

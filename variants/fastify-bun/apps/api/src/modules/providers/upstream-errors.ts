@@ -1,8 +1,10 @@
 import type { FastifyError } from '@fastify/error';
 import { APICallError, LoadAPIKeyError, RetryError } from 'ai';
 import { DomainError } from '../../shared/lib/errors/domain-error.js';
+import { ResponseTooLargeError } from '../../shared/lib/http/bounded-fetch.js';
 import {
   ModelNotFoundError,
+  ProviderAnswerTooLargeError,
   ProviderKeyRejectedError,
   ProviderRateLimitedError,
   ProviderRefusedError,
@@ -22,8 +24,9 @@ const RETRY_AFTER_LIMIT = 3_600;
  */
 export function toProviderError(error: unknown, hasBegun = false): FastifyError | DomainError {
   const origin = RetryError.isInstance(error) ? error.lastError : error;
-  const refusal = findDomainError(origin);
+  const refusal = findCause(origin, DomainError);
   if (refusal !== undefined) return refusal;
+  if (findCause(origin, ResponseTooLargeError) !== undefined) return new ProviderAnswerTooLargeError();
   if (isTimeout(origin)) return new ProviderTimeoutError();
   if (LoadAPIKeyError.isInstance(origin)) return new ProviderKeyRejectedError();
   const status = APICallError.isInstance(origin) ? origin.statusCode : undefined;
@@ -42,10 +45,13 @@ export function toProviderError(error: unknown, hasBegun = false): FastifyError 
   return hasBegun ? new ProviderStreamBrokenError() : new ProviderUnavailableError();
 }
 
-/** `pinned-fetch` refuses inside of the SDK, which wraps what it throws. */
-function findDomainError(error: unknown): DomainError | undefined {
-  if (error instanceof DomainError) return error;
-  return error instanceof Error && error.cause !== undefined ? findDomainError(error.cause) : undefined;
+/** `pinned-fetch` and `bounded-fetch` refuse inside of the SDK, which wraps what they throw. */
+function findCause<Kind extends Error>(
+  error: unknown,
+  kind: abstract new (...args: never[]) => Kind,
+): Kind | undefined {
+  if (error instanceof kind) return error;
+  return error instanceof Error && error.cause !== undefined ? findCause(error.cause, kind) : undefined;
 }
 
 function isTimeout(error: unknown): boolean {

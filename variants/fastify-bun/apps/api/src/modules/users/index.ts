@@ -9,9 +9,10 @@ export const usersModule = fp(
     const service = createUsersService({
       repository: createUsersRepository(app.db),
       chats: app.chatAccess,
+      exports: app.limitConcurrency('export'),
       log: app.log,
     });
     await app.register(usersRoutes, { prefix: '/users', service });
   },
-  { name: 'users', dependencies: ['database', 'auth', 'chat'] },
+  { name: 'users', dependencies: ['database', 'rate-limit', 'auth', 'chat'] },
 );

@@ -1,5 +1,5 @@
-import type { UserExport } from '@app/shared';
-import { asc, eq } from 'drizzle-orm';
+import { and, asc, eq, getTableColumns, sql } from 'drizzle-orm';
+import type { PgColumn, PgTable } from 'drizzle-orm/pg-core';
 import type { Database } from '../../shared/db/client.js';
 import {
   apiKeys,
@@ -10,7 +10,26 @@ import {
   users,
   verifications,
 } from '../../shared/db/schema/index.js';
-import type { UserRow } from './types.js';
+import type { ExportedList, UserRow } from './types.js';
+
+interface ExportedTable {
+  readonly table: PgTable;
+  readonly owner: PgColumn;
+  /** Members that order the rows of a user, as the primary key does. */
+  readonly order: readonly [string, ...string[]];
+}
+
+/** Where the lists of an export come from. */
+const EXPORTED: Readonly<Record<ExportedList, ExportedTable>> = {
+  sessions: { table: sessions, owner: sessions.userId, order: ['id'] },
+  apiKeys: { table: apiKeys, owner: apiKeys.referenceId, order: ['id'] },
+  providerKeys: { table: providerKeys, owner: providerKeys.userId, order: ['id'] },
+  chats: { table: chats, owner: chats.userId, order: ['id'] },
+  messages: { table: messages, owner: messages.userId, order: ['chatId', 'id'] },
+};
+
+/** Rows that are read at once; a message may have several hundred kilobytes. */
+const EXPORT_PAGE = 20;
 
 export type UsersRepository = ReturnType<typeof createUsersRepository>;
 
@@ -26,39 +45,28 @@ export function createUsersRepository(db: Database) {
       return row;
     },
 
-    /** All rows of a user, as they were at one moment; undefined where there is no such user. */
-    collect(id: string): Promise<Omit<UserExport, 'exportedAt'> | undefined> {
-      return db.transaction(
-        async (tx) => {
-          const [user] = await tx.select().from(users).where(eq(users.id, id));
-          if (user === undefined) return undefined;
-          return {
-            user,
-            sessions: await tx
-              .select()
-              .from(sessions)
-              .where(eq(sessions.userId, id))
-              .orderBy(asc(sessions.id)),
-            apiKeys: await tx
-              .select()
-              .from(apiKeys)
-              .where(eq(apiKeys.referenceId, id))
-              .orderBy(asc(apiKeys.id)),
-            providerKeys: await tx
-              .select()
-              .from(providerKeys)
-              .where(eq(providerKeys.userId, id))
-              .orderBy(asc(providerKeys.id)),
-            chats: await tx.select().from(chats).where(eq(chats.userId, id)).orderBy(asc(chats.id)),
-            messages: await tx
-              .select()
-              .from(messages)
-              .where(eq(messages.userId, id))
-              .orderBy(asc(messages.createdAt), asc(messages.id)),
-          };
-        },
-        { isolationLevel: 'repeatable read', accessMode: 'read only' },
-      );
+    /** All rows of a user in a list. */
+    async *rowsOf(userId: string, list: ExportedList): AsyncGenerator<Record<string, unknown>> {
+      const { table, owner, order } = EXPORTED[list];
+      const columns = getTableColumns(table);
+      const key = order.map((name) => columns[name] as PgColumn);
+      let rows: Record<string, unknown>[] = [];
+      do {
+        const last = rows.at(-1);
+        const after =
+          last &&
+          sql`(${sql.join(key, sql`, `)}) > (${sql.join(
+            order.map((name) => sql`${last[name]}`),
+            sql`, `,
+          )})`;
+        rows = await db
+          .select()
+          .from(table)
+          .where(and(eq(owner, userId), after))
+          .orderBy(...key.map((column) => asc(column)))
+          .limit(EXPORT_PAGE);
+        yield* rows;
+      } while (rows.length === EXPORT_PAGE);
     },
 
     /**

@@ -1,10 +1,13 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { callerOf } from '../../shared/lib/http/caller.js';
+import { ExportStream } from './export-stream.js';
 import { UpdateUser, User, UserExport } from './schema.js';
 import type { UsersService } from './service.js';
 
 const tags = ['users'];
+/** A client that takes longer to read its export does not get the rest. */
+const EXPORT_LIMIT_MS = 600_000;
 
 export const usersRoutes: FastifyPluginAsyncZod<{ readonly service: UsersService }> = async (
   app,
@@ -26,12 +29,22 @@ export const usersRoutes: FastifyPluginAsyncZod<{ readonly service: UsersService
   app.get(
     '/me/export',
     {
-      config: { needsSession: true, problems: [404] },
+      config: { needsSession: true, timeoutMs: () => EXPORT_LIMIT_MS, problems: [404, 429] },
       schema: { tags, description: 'Everything that is kept of the user.', response: { 200: UserExport } },
     },
     async (request, reply) => {
-      reply.header('content-disposition', 'attachment; filename="export.json"');
-      return service.export(callerOf(request));
+      const { end, ...records } = await service.export(callerOf(request));
+      const stream = new ExportStream(records);
+      app.endWithSession(request, stream);
+      const limit = setTimeout(() => stream.destroy(new Error('the export took too long')), EXPORT_LIMIT_MS);
+      stream.once('close', () => {
+        clearTimeout(limit);
+        void end();
+      });
+      return reply
+        .type('application/json; charset=utf-8')
+        .header('content-disposition', 'attachment; filename="export.json"')
+        .send(stream as unknown as z.output<typeof UserExport>);
     },
   );
 

@@ -1,19 +1,20 @@
-import type { UserExport } from '@app/shared';
+import type { ConcurrencyLimit } from '../../shared/lib/concurrency-limit.js';
 import type { Log } from '../../shared/lib/logging/log.js';
 import type { ChatAccess } from '../chat/types.js';
-import { UserNotFoundError } from './errors.js';
+import { ExportInProgressError, UserNotFoundError } from './errors.js';
 import type { UsersRepository } from './repository.js';
-import type { UserRow } from './types.js';
+import type { UserRecords, UserRow } from './types.js';
 
 export type UsersService = ReturnType<typeof createUsersService>;
 
 interface Dependencies {
   readonly repository: UsersRepository;
   readonly chats: ChatAccess;
+  readonly exports: ConcurrencyLimit;
   readonly log: Log;
 }
 
-export function createUsersService({ repository, chats, log }: Dependencies) {
+export function createUsersService({ repository, chats, exports, log }: Dependencies) {
   return {
     /** @throws UserNotFoundError */
     async get(id: string): Promise<UserRow> {
@@ -26,12 +27,16 @@ export function createUsersService({ repository, chats, log }: Dependencies) {
     },
 
     /**
-     * Everything that is kept of the user; the answer's schema leaves secrets out.
+     * Everything that is kept of the user; the response's schema leaves secrets out. One export of a user runs at a time.
      *
-     * @throws UserNotFoundError
+     * @returns what it is made from, and a function to be called when it has ended
+     * @throws UserNotFoundError, ExportInProgressError
      */
-    async export(id: string): Promise<UserExport> {
-      return { exportedAt: new Date(), ...((await repository.collect(id)) ?? missing()) };
+    async export(id: string): Promise<UserRecords & { end(): Promise<void> }> {
+      const user = (await repository.findById(id)) ?? missing();
+      const end = await exports.begin(id, 1);
+      if (end === undefined) throw new ExportInProgressError();
+      return { user, rowsOf: (list) => repository.rowsOf(id, list), end };
     },
 
     /**

@@ -8,13 +8,11 @@ import { seed } from './seed.js';
 
 const USAGE = 'usage: bun apps/api/src/shared/db/cli.ts migrate [--seed] | seed | reset | check';
 
-/** Long enough to build an index on a table of some size, short enough to be noticed. */
-const MIGRATION_STATEMENT_TIMEOUT_MS = 15 * 60 * 1000;
-
 const {
   DATABASE_URL,
   MIGRATION_DATABASE_URL = DATABASE_URL,
   DATABASE_LOCK_TIMEOUT_MS,
+  MIGRATION_STATEMENT_TIMEOUT_MS,
 } = configOrExit(readMigrationConfig);
 
 async function runMigrations(): Promise<void> {

@@ -61,7 +61,7 @@ export async function findOutcome<Result>(
 }
 
 /** Lets a key be used again: what was done under it has failed. */
-export async function releaseKey(db: Database, request: KeyedRequest): Promise<void> {
+export async function releaseKey(db: Database | Transaction, request: KeyedRequest): Promise<void> {
   await db.delete(idempotencyKeys).where(isFor(request));
 }
 

@@ -1,7 +1,9 @@
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
+import { type ConcurrencyLimit, createConcurrencyLimit } from '../lib/concurrency-limit.js';
 import { DomainError } from '../lib/errors/domain-error.js';
+import { clientNetwork } from '../lib/http/client-network.js';
 import { ALWAYS_ANSWERED } from '../lib/http/request-lifecycle.js';
 
 export interface RateLimitSettings {
@@ -9,6 +11,7 @@ export interface RateLimitSettings {
   readonly RATE_LIMIT_ENABLED: boolean;
   readonly RATE_LIMIT_MAX: number;
   readonly RATE_LIMIT_WINDOW_SECONDS: number;
+  readonly RATE_LIMIT_IPV6_PREFIX: number;
 }
 
 export interface RateLimitPolicy {
@@ -22,6 +25,9 @@ export interface RateLimitPolicy {
 
 declare module 'fastify' {
   interface FastifyInstance {
+    /** Makes a counter of what runs at the same time for each user, over all processes. */
+    limitConcurrency(name: string): ConcurrencyLimit;
+
     /** Makes a hook that counts a request against a policy, over all processes, and refuses what is too much. */
     limitRate(policy: RateLimitPolicy): (request: FastifyRequest, reply: FastifyReply) => Promise<void>;
   }
@@ -63,11 +69,15 @@ export const rateLimitPlugin = fp<{ readonly settings: RateLimitSettings }>(
       };
     });
 
+    app.decorate('limitConcurrency', (name: string) =>
+      createConcurrencyLimit({ valkey: app.valkey, prefix: `${settings.OTEL_SERVICE_NAME}:${name}` }),
+    );
+
     const limit = app.limitRate({
       name: 'default',
       max: settings.RATE_LIMIT_MAX,
       seconds: settings.RATE_LIMIT_WINDOW_SECONDS,
-      client: (request) => request.ip,
+      client: (request) => clientNetwork(request.ip, settings.RATE_LIMIT_IPV6_PREFIX),
     });
     app.addHook('onRequest', async (request, reply) => {
       if (!ALWAYS_ANSWERED.test(request.url)) await limit(request, reply);

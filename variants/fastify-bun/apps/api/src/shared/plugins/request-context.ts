@@ -10,7 +10,7 @@ import {
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { assertJsonDepth } from '../lib/http/json-depth.js';
-import { ALWAYS_ANSWERED, answerInTime, observeRequest } from '../lib/http/request-lifecycle.js';
+import { ALWAYS_ANSWERED, answerInTime, loggedPath, observeRequest } from '../lib/http/request-lifecycle.js';
 import { requestContext } from '../lib/logging/logger.js';
 import { tracer } from '../lib/telemetry/tracing.js';
 
@@ -88,10 +88,11 @@ export const requestContextPlugin = fp<{ readonly timeoutMs: number }>(
 );
 
 /** The span of a request, as part of the trace that its client names; undefined where nothing is traced. */
-function startSpan({ headers, method, url }: FastifyRequest): Context | undefined {
+function startSpan(request: FastifyRequest): Context | undefined {
+  const { headers, method, url } = request;
   if (ALWAYS_ANSWERED.test(url)) return undefined;
   const parent = propagation.extract(ROOT_CONTEXT, headers);
-  const attributes = { 'http.request.method': method, 'url.path': url.split('?', 1)[0] ?? '/' };
+  const attributes = { 'http.request.method': method, 'url.path': loggedPath(request) };
   const span = tracer.startSpan(method, { kind: SpanKind.SERVER, attributes }, parent);
   return span.isRecording() ? trace.setSpan(parent, span) : undefined;
 }

@@ -7,6 +7,8 @@ export interface Principal {
   readonly via: 'session' | 'api-key';
   /** When the session began; known where the route needs one. */
   readonly loggedInAt?: Date;
+  /** Known where `loggedInAt` is. */
+  readonly sessionToken?: string;
 }
 
 declare module 'fastify' {

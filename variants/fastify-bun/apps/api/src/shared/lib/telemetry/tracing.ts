@@ -1,4 +1,5 @@
 import { trace } from '@opentelemetry/api';
+import { dropSpanMessages } from './span-messages.js';
 
 /** Makes the service's spans. Until `startTracing` they are nobody's, and cost next to nothing. */
 export const tracer = trace.getTracer('service');
@@ -15,6 +16,7 @@ export async function startTracing(): Promise<void> {
   // Metrics go to /metrics (see metrics.ts), logs to stdout.
   const sdk = new NodeSDK({ metricReaders: [], logRecordProcessors: [], instrumentations: [] });
   sdk.start();
+  dropSpanMessages();
   stop = () => sdk.shutdown();
 }
 
