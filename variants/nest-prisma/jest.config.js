@@ -7,6 +7,7 @@ export default {
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': ['$1.ts', '$1.js'] },
   transform: { '\\.ts$': '<rootDir>/test/support/transform.js' },
   setupFiles: ['<rootDir>/test/support/preload.js'],
+  setupFilesAfterEnv: ['<rootDir>/test/support/no-calls-in-transactions.ts'],
   globalSetup: '<rootDir>/test/support/global-setup.js',
   globalTeardown: '<rootDir>/test/support/global-teardown.js',
   testTimeout: 60_000,

@@ -1,15 +1,14 @@
 /**
- * What reads are measured against: Express and pg, the same statements (prepared, as the service's are), the same bytes. It
- * knows no log-in and no row-level security (the statements name the organization themselves), checks nothing, and is given
- * the header fields that the service sends.
+ * Express and pg, with the statements (prepared, as the service's are), the header fields and the bytes of the service's reads.
+ * It validates, logs, authenticates and limits nothing; the statements name the organization.
  */
-import type { AddressInfo } from 'node:net';
 import express from 'express';
 import pg from 'pg';
 
-const { DATABASE_URL, DATABASE_POOL_MAX, HEADERS, ORGANIZATION_ID } = process.env;
-const pool = new pg.Pool({ connectionString: DATABASE_URL, max: Number(DATABASE_POOL_MAX) });
-const headers = JSON.parse(HEADERS ?? '{}') as Record<string, string>;
+const { DATABASE_URL, PORT, HEADERS, ORGANIZATION_ID } = process.env;
+const pool = new pg.Pool({ connectionString: DATABASE_URL, max: 20 });
+/** By path. */
+const headers = JSON.parse(HEADERS ?? '{}') as Record<string, Record<string, string>>;
 
 const COLUMNS =
   'id, organization_id, name, email, website_url, status, version, created_at, updated_at, created_by, deleted_at';
@@ -48,23 +47,20 @@ const present = ({ id, name, email, website_url, status, version, ...row }: Row)
 const app = express();
 app.set('etag', false);
 app.disable('x-powered-by');
+app.get('/health/ready', (_request, response) => response.json({}));
 app.get('/api/v1/customers/:id', async (request, response) => {
   const values = [ORGANIZATION_ID, request.params.id];
   const { rows } = await pool.query<Row>({ name: 'one', text: ONE, values });
-  response.set(headers).set('etag', `"${rows[0]?.version}"`);
+  response.set(headers[request.url]);
   response.json(present(rows[0] as Row));
 });
-app.get('/api/v1/customers', async (_request, response) => {
+app.get('/api/v1/customers', async (request, response) => {
   const values = [ORGANIZATION_ID, LIMIT + 1];
   const { rows } = await pool.query<Row>({ name: 'list', text: LIST, values });
   const last = rows.length > LIMIT ? rows[LIMIT - 1] : undefined;
   const position = last && JSON.stringify([SORT, last.created_at.toISOString(), last.id]);
   const nextCursor = position === undefined ? null : Buffer.from(position).toString('base64url');
-  response.set(headers).json({ data: rows.slice(0, LIMIT).map(present), page: { nextCursor } });
+  response.set(headers[request.url]).json({ data: rows.slice(0, LIMIT).map(present), page: { nextCursor } });
 });
 
-const server = app.listen(0, '127.0.0.1', () => {
-  process.send?.({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
-});
-process.once('disconnect', () => process.exit(1)); // whoever measures has gone
-process.once('SIGTERM', () => process.exit(0));
+app.listen(Number(PORT), '127.0.0.1');

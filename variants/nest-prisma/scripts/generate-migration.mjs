@@ -4,12 +4,14 @@
  * Writes a migration for what the schema in prisma/ has and the migrations have not, and adds what Prisma does not write: time-outs,
  * and row-level security of new tables.
  *
- *     npm run db:generate -- add_invoices
+ *     npm run db:generate -- add_invoices [--allow-data-loss]
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
-import { migrationName } from './migration-name.mjs';
+import { assertNoDataLoss } from './data-loss.mjs';
+import { migrationArguments } from './migration-name.mjs';
+import { LauncherError } from './services/errors.mjs';
 
 const FOLDER = 'prisma/migrations';
 const LIMITS = `-- Nothing waits for a lock without an end, and nothing runs for hours unnoticed.
@@ -18,7 +20,7 @@ SET statement_timeout = '60s';
 `;
 const OWN = '"organization_id" = current_organization_id()';
 
-const name = migrationName();
+const { name, allowsDataLoss } = migrationArguments();
 /** What leads from the migrations to the schema, in SQL; empty where nothing is missing. */
 function difference() {
   const paths = ['--from-migrations', FOLDER, '--to-schema', 'prisma'];
@@ -60,6 +62,13 @@ function timestamp() {
 const sql = difference();
 if (sql === '') {
   process.stderr.write('The migrations have all that the schema has: there is nothing to write.\n');
+  process.exit(1);
+}
+try {
+  assertNoDataLoss([sql], allowsDataLoss);
+} catch (error) {
+  if (!(error instanceof LauncherError)) throw error;
+  process.stderr.write(`db: ${error.message}\n`);
   process.exit(1);
 }
 const policies = rowLevelSecurity(sql);

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import {
   applyDecorators,
   type CallHandler,
@@ -5,13 +6,14 @@ import {
   createParamDecorator,
   type ExecutionContext,
   Injectable,
+  Logger,
   type NestInterceptor,
   SetMetadata,
 } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { ApiBearerAuth, ApiHeader } from '@nestjs/swagger';
 import type { Request } from 'express';
-import { Observable, Subscription } from 'rxjs';
+import { concatMap, map, Observable, Subscription, takeWhile } from 'rxjs';
 import { Database } from '../database/database.js';
 import type { Scope } from '../database/scope.js';
 import { ForbiddenError } from './auth.errors.js';
@@ -25,6 +27,9 @@ interface AuthenticatedRequest extends Request {
 const ACCESS = Symbol('ACCESS');
 
 type Access = 'public' | 'person' | Role;
+
+/** Methods that change nothing (RFC 9110, 9.2.1). */
+const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** The endpoint is for everybody. Without one of these, it is for members with the role VIEWER at least. */
 export const Public = () => SetMetadata(ACCESS, 'public' satisfies Access);
@@ -66,11 +71,7 @@ export class AccessGuard implements CanActivate {
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
-    const needed =
-      this.reflector.getAllAndOverride<Access | undefined>(ACCESS, [
-        context.getHandler(),
-        context.getClass(),
-      ]) ?? 'VIEWER';
+    const needed = accessOf(this.reflector, context);
     if (needed === 'public') return true;
     const request = context.switchToHttp().getRequest<AuthenticatedRequest>();
     const { authorization } = request.headers;
@@ -78,7 +79,9 @@ export class AccessGuard implements CanActivate {
       request.principal = await this.auth.person(authorization);
       return true;
     }
-    request.principal = await this.auth.member(authorization, request.get('x-organization-id'));
+    const isPlainRead = needed === 'VIEWER' && SAFE_METHODS.has(request.method);
+    const requires = isPlainRead ? undefined : needed;
+    request.principal = await this.auth.member(authorization, request.get('x-organization-id'), requires);
     const { role } = request.principal;
     if (role === null || !includesRole(role, needed))
       throw new ForbiddenError(`members with the role ${needed}`);
@@ -86,24 +89,71 @@ export class AccessGuard implements CanActivate {
   }
 }
 
-/** Runs the handler in the scope of the principal: see `Database`. */
+function accessOf(reflector: Reflector, context: ExecutionContext): Access {
+  const targets = [context.getHandler(), context.getClass()];
+  return reflector.getAllAndOverride<Access | undefined>(ACCESS, targets) ?? 'VIEWER';
+}
+
+/**
+ * Runs the handler in the scope of the principal: see `Database`. A stream ends when its token or the role does: each value
+ * after the first is sent only if the same request would still be allowed.
+ */
 @Injectable()
 export class ScopeInterceptor implements NestInterceptor {
-  constructor(private readonly database: Database) {}
+  private readonly logger = new Logger(ScopeInterceptor.name);
+
+  constructor(
+    private readonly database: Database,
+    private readonly auth: AuthService,
+    private readonly reflector: Reflector,
+  ) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    const { principal } = context.switchToHttp().getRequest<AuthenticatedRequest>();
+    const request = context.switchToHttp().getRequest<AuthenticatedRequest>();
+    const { principal } = request;
     if (principal === undefined) return next.handle();
+    const needed = accessOf(this.reflector, context);
+    // Bound here, outside of the organization's scope: checking a token needs another one.
+    const isStillAllowed = AsyncLocalStorage.bind(() => this.isStillAllowed(request, principal, needed));
     return new Observable((subscriber) => {
       const work = new Subscription();
+      const values = () =>
+        next.handle().pipe(
+          concatMap(async (value: unknown, index) => ({
+            value,
+            isAllowed: index === 0 || (await isStillAllowed()),
+          })),
+          takeWhile(({ isAllowed }) => isAllowed),
+          map(({ value }) => value),
+        );
       this.database
         .run(scopeOfPrincipal(principal), () => {
           // Not awaited: a handler may answer with a stream, whose values go on as they come.
-          work.add(next.handle().subscribe(subscriber));
+          work.add(values().subscribe(subscriber));
         })
         .catch((error) => subscriber.error(error));
       return work;
     });
+  }
+
+  /** Any failure ends the stream: the client comes again, and is told what is wrong then. */
+  private async isStillAllowed(
+    { headers: { authorization } }: AuthenticatedRequest,
+    { organizationId }: Principal,
+    needed: Access,
+  ): Promise<boolean> {
+    if (needed === 'public') return true;
+    try {
+      if (needed === 'person' || organizationId === null) {
+        await this.auth.person(authorization);
+        return true;
+      }
+      const { role } = await this.auth.member(authorization, organizationId, needed);
+      return role !== null && includesRole(role, needed);
+    } catch (error) {
+      this.logger.debug({ err: error }, 'a stream of events was ended');
+      return false;
+    }
   }
 }
 
@@ -114,8 +164,8 @@ export function scopeOf(context: ExecutionContext): Scope {
   return scopeOfPrincipal(principal);
 }
 
-function scopeOfPrincipal({ identity, organizationId }: Principal): Scope {
-  if (organizationId !== null) return { organizationId, userId: identity.userId };
+function scopeOfPrincipal({ identity, organizationId, requires }: Principal): Scope {
+  if (organizationId !== null) return { organizationId, userId: identity.userId, requires };
   if (identity.kind === 'service') throw new Error('a service acts for an organization');
   const { firebaseUid, verifiedEmail, userId } = identity;
   return { firebaseUid, verifiedEmail, userId };

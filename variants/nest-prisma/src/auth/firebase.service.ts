@@ -15,6 +15,8 @@ const REFUSALS: ReadonlySet<string> = new Set([
   'auth/user-not-found',
 ]);
 
+const NAME_MAX = 200;
+
 /** What Firebase says of a person. Claims beyond these are not looked at: roles are the database's. */
 export interface FirebaseUser {
   readonly uid: string;
@@ -53,7 +55,7 @@ export class FirebaseService implements OnApplicationShutdown {
       uid: claims.uid,
       email: claims.email.toLowerCase(),
       isEmailVerified: claims.email_verified === true,
-      name: typeof claims.name === 'string' ? claims.name : null,
+      name: typeof claims.name === 'string' ? readable(claims.name) : null,
       expiresAt: claims.exp * 1_000,
     };
   }
@@ -71,4 +73,15 @@ export class FirebaseService implements OnApplicationShutdown {
       throw new IdentityProviderUnavailableError({ cause: error });
     }
   }
+}
+
+/** People choose their names freely: no characters that PostgreSQL refuses, and no more than a list can show. */
+function readable(name: string): string | null {
+  return (
+    name
+      .replace(/\p{Cc}/gu, ' ')
+      .slice(0, NAME_MAX)
+      .toWellFormed()
+      .trim() || null
+  );
 }

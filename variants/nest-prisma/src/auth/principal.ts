@@ -3,7 +3,7 @@ import type { Role } from '../generated/prisma/enums.js';
 export type { Role };
 
 /** Roles from the one that may do least. Each may do what those before it may. */
-const RANKS: readonly Role[] = ['VIEWER', 'MEMBER', 'ADMIN', 'OWNER'];
+export const RANKS: readonly Role[] = ['VIEWER', 'MEMBER', 'ADMIN', 'OWNER'];
 
 /** Whether a role is the one that is needed, or includes it. */
 export function includesRole(role: Role, needed: Role): boolean {
@@ -32,4 +32,6 @@ export interface Principal {
   /** Null where the endpoint is for people, whatever they are members of. */
   readonly organizationId: string | null;
   readonly role: Role | null;
+  /** The role that transactions of the request check again; undefined for a plain read. */
+  readonly requires?: Role | undefined;
 }

@@ -1,5 +1,4 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { AuditLog } from '../audit-log/audit-log.service.js';
 import { Database } from '../database/database.js';
 import { Prisma } from '../generated/prisma/client.js';
 import type { FirebaseUser } from './firebase.service.js';
@@ -16,19 +15,14 @@ export interface OwnMembership {
 export class UsersService {
   private readonly logger = new Logger(UsersService.name);
 
-  constructor(
-    private readonly database: Database,
-    private readonly audit: AuditLog,
-  ) {}
+  constructor(private readonly database: Database) {}
 
-  /** The user of a person, made when they come for the first time; with it they accept the invitations to their address. */
+  /** The user of a person, made when they come for the first time. */
   async provision(person: FirebaseUser): Promise<Identity> {
     const verifiedEmail = person.isEmailVerified ? person.email : null;
     const scope = { firebaseUid: person.uid, verifiedEmail, userId: null };
     const userId = await this.database.run(scope, () => this.findOrCreate(person));
-    const identity: Identity = { kind: 'user', firebaseUid: person.uid, verifiedEmail, userId };
-    if (verifiedEmail !== null) await this.acceptInvitations(identity, verifiedEmail);
-    return identity;
+    return { kind: 'user', firebaseUid: person.uid, verifiedEmail, userId };
   }
 
   /** Oldest first. */
@@ -47,7 +41,8 @@ export class UsersService {
     }));
   }
 
-  private async findOrCreate({ uid: firebaseUid, email, name }: FirebaseUser): Promise<string> {
+  private async findOrCreate({ uid: firebaseUid, name, ...person }: FirebaseUser): Promise<string> {
+    const { email, isEmailVerified } = person;
     const { user } = this.database.client;
     const known = await user.findFirst({ where: { firebaseUid } });
     if (known === null) {
@@ -61,25 +56,12 @@ export class UsersService {
         return (await user.findFirstOrThrow({ where: { firebaseUid } })).id;
       }
     }
-    if (known.email !== email || (name !== null && known.name !== name)) {
-      await user.update({ where: { firebaseUid }, data: { email, ...(name !== null && { name }) } });
-    }
+    // Other members see the address: one that is not verified may be anybody's, and replaces none.
+    const changes = {
+      ...(isEmailVerified && known.email !== email && { email }),
+      ...(name !== null && known.name !== name && { name }),
+    };
+    if (Object.keys(changes).length > 0) await user.update({ where: { firebaseUid }, data: changes });
     return known.id;
-  }
-
-  private async acceptInvitations({ firebaseUid, userId }: Identity, email: string): Promise<void> {
-    const invitations = await this.database.run({ firebaseUid, verifiedEmail: email, userId }, () =>
-      this.database.client.invitation.findMany({ where: { email } }),
-    );
-    for (const { organizationId, role } of invitations) {
-      await this.database.run({ organizationId, userId }, () =>
-        this.database.transaction(async (client) => {
-          const { count } = await client.invitation.deleteMany({ where: { email } });
-          if (count === 0) return; // withdrawn, or accepted by another request of theirs
-          await client.membership.createMany({ data: { userId, role }, skipDuplicates: true });
-          await this.audit.record('member.joined', userId, { role });
-        }),
-      );
-    }
   }
 }

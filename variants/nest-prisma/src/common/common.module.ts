@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import type { Config } from '../config/config.js';
 import { ConfigModule } from './config/config.module.js';
 import { ProblemFilter } from './errors/problem.filter.js';
+import { clientNetwork } from './http/client-network.js';
 import { Drain } from './http/drain.js';
 import { ProblemThrottlerGuard } from './rate-limit/problem-throttler.guard.js';
 import { RedisThrottlerStorage } from './rate-limit/redis-throttler.storage.js';
@@ -37,7 +38,8 @@ export class CommonModule {
               },
             ],
             storage: new RedisThrottlerStorage(redis),
-            // One budget per address over all routes; those of users and organizations come after authentication.
+            getTracker: (request) => clientNetwork(request.ip, config.RATE_LIMIT_IPV6_PREFIX),
+            // One budget per client over all routes; those of users and organizations come after authentication.
             generateKey: (_context, client) => client,
           }),
         }),

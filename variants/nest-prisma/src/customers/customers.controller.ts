@@ -26,7 +26,7 @@ import {
 import type { Response } from 'express';
 import { ForMembers, Needs } from '../auth/access.guard.js';
 import { ApiProblems } from '../common/errors/api-problems.decorator.js';
-import { etag, matchesNone, requiredVersion } from '../common/http/etag.js';
+import { etag, expectedVersion, matchesNone } from '../common/http/etag.js';
 import { ETAG_HEADER, IF_MATCH } from '../common/http/etag-openapi.js';
 import {
   IDEMPOTENCY_KEY_HEADER,
@@ -119,7 +119,7 @@ export class CustomersController {
     @Body() body: UpdateCustomerDto,
     @Res({ passthrough: true }) response: Response,
   ): Promise<CustomerResponse> {
-    const customer = await this.customers.update(id, requiredVersion(ifMatch), body);
+    const customer = await this.customers.update(id, await this.expectedVersion(id, ifMatch), body);
     response.header('etag', etag(customer.version));
     return CustomerResponse.of(customer);
   }
@@ -127,16 +127,19 @@ export class CustomersController {
   @Delete(':id')
   @Needs('MEMBER')
   @HttpCode(HttpStatus.NO_CONTENT)
-  @ApiOperation({ summary: 'Delete a customer with its trackings', description: 'They can be restored.' })
+  @ApiOperation({
+    summary: 'Delete a customer with its trackings',
+    description: 'They can be restored. Trackings that are set up at Google have to be deleted first.',
+  })
   @ApiParam(ID)
   @ApiHeader(IF_MATCH)
   @ApiNoContentResponse({ description: 'It is deleted' })
-  @ApiProblems(400, 401, 403, 404, 412, 428)
+  @ApiProblems(400, 401, 403, 404, 409, 412, 428)
   async deleteCustomer(
     @Param('id', UuidPipe) id: string,
     @Headers('if-match') ifMatch: string | undefined,
   ): Promise<void> {
-    await this.customers.remove(id, requiredVersion(ifMatch));
+    await this.customers.remove(id, await this.expectedVersion(id, ifMatch));
   }
 
   @Post(':id/restore')
@@ -156,5 +159,9 @@ export class CustomersController {
     const customer = await this.customers.restore(id);
     response.header('etag', etag(customer.version));
     return CustomerResponse.of(customer);
+  }
+
+  private async expectedVersion(id: string, ifMatch: string | undefined): Promise<number> {
+    return expectedVersion(ifMatch, async () => (await this.customers.get(id)).version);
   }
 }

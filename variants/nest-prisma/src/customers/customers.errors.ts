@@ -11,3 +11,14 @@ export class CustomerEmailTakenError extends DomainError {
     super('Another customer of the organization has this email address.', 'CUSTOMER_EMAIL_TAKEN');
   }
 }
+
+/** A tag would go on counting for a customer that is gone. */
+export class CustomerHasTrackingsError extends DomainError {
+  constructor(customerId: string, count: number) {
+    super(
+      `Trackings of the customer are set up at Google, or being set up: ${count}. Delete them first.`,
+      'CUSTOMER_HAS_TRACKINGS',
+      { customerId },
+    );
+  }
+}

@@ -5,13 +5,29 @@ import { VersionConflictError } from '../common/errors/version-conflict.error.js
 import { Keyset, type Page } from '../common/pagination/keyset.js';
 import { containing, listFilter } from '../common/pagination/list.query.js';
 import { Database } from '../database/database.js';
-import type { Customer } from '../generated/prisma/client.js';
+import type { Customer, Prisma } from '../generated/prisma/client.js';
+import type { TrackingStatus } from '../generated/prisma/enums.js';
 import { TrackingNameTakenError } from '../trackings/trackings.errors.js';
-import { CustomerEmailTakenError, CustomerNotFoundError } from './customers.errors.js';
+import {
+  CustomerEmailTakenError,
+  CustomerHasTrackingsError,
+  CustomerNotFoundError,
+} from './customers.errors.js';
 import type { CreateCustomerDto } from './dto/create-customer.dto.js';
 import { CustomerResponse } from './dto/customer-response.dto.js';
 import type { ListCustomersQuery } from './dto/list-customers.query.js';
 import type { UpdateCustomerDto } from './dto/update-customer.dto.js';
+
+/** Statuses of trackings of which Google has something, or may have soon. */
+const AT_GOOGLE = ['SETTING_UP', 'ACTIVE', 'PAUSED'] as const satisfies TrackingStatus[];
+
+/** Operations that may have left something of a failed tracking at Google: they are not finished, or were not taken back. */
+const LEFTOVERS = {
+  OR: [
+    { status: { in: ['PENDING', 'RUNNING', 'COMPENSATING'] } },
+    { status: 'FAILED', steps: { some: { state: { in: ['DONE', 'RUNNING'] } } } },
+  ],
+} satisfies Prisma.TrackingSetupWhereInput;
 
 /** The customers of the organization that the code runs for: see `Database` for how that is kept. */
 @Injectable()
@@ -69,9 +85,10 @@ export class CustomersService {
   }
 
   /**
-   * Deletes a customer with its trackings, softly: `restore` brings back what was deleted together.
+   * Deletes a customer with its trackings, softly: `restore` brings back what was deleted together. Trackings of which Google has
+   * something are not deleted along: that takes jobs of their own, and each may fail.
    *
-   * @throws CustomerNotFoundError, VersionConflictError
+   * @throws CustomerNotFoundError, VersionConflictError, CustomerHasTrackingsError
    */
   async remove(id: string, version: number): Promise<void> {
     await this.write(async () => {
@@ -83,9 +100,16 @@ export class CustomersService {
       });
       if (count === 0) throw await this.whyNotAt(id, version);
       const trackings = await tracking.updateMany({
-        where: { customerId: id },
+        where: {
+          customerId: id,
+          status: { notIn: [...AT_GOOGLE] },
+          NOT: { status: 'FAILED', setups: { some: LEFTOVERS } },
+        },
         data: { deletedAt, version: { increment: 1 } },
       });
+      // Behind the locks on the others: one whose setup was begun meanwhile is among these.
+      const kept = await tracking.count({ where: { customerId: id } });
+      if (kept > 0) throw new CustomerHasTrackingsError(id, kept);
       await this.audit.record('customer.deleted', id, { trackings: trackings.count });
     });
   }

@@ -1,5 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import pRetry from 'p-retry';
+import { ForbiddenError, NotAMemberError } from '../auth/auth.errors.js';
+import { includesRole, type Role } from '../auth/principal.js';
 import { isRetryable } from '../common/errors/sql-state.js';
 import { Prisma } from '../generated/prisma/client.js';
 import { IsolationError } from './isolation.js';
@@ -17,6 +19,8 @@ import {
 
 export interface TransactionOptions {
   readonly isolationLevel?: Prisma.TransactionIsolationLevel;
+  /** Locks all memberships of the organization, so that changes of members and invitations run one after the other. */
+  readonly locksMembers?: boolean;
 }
 
 /** How long a transaction may wait for a connection, and how long it may take, in milliseconds. */
@@ -75,23 +79,35 @@ export class Database {
     if (outer !== undefined && this.#transactions.getStore() !== undefined && !isSame(outer, scope)) {
       throw new IsolationError('A transaction is open, and has its scope already.');
     }
-    return scopes.run(scope, async () => work());
+    return scopes.run(withRequirement(scope, outer), async () => work());
   }
 
   /**
    * Runs several operations as one transaction; inside of another one, as a part of that. One that PostgreSQL ended for the
    * sake of another (serialization failure, deadlock) is run again, so `work` must change nothing but the database.
+   *
+   * It begins with the role of the user who acts, if the scope requires one: whoever takes the role away waits for the
+   * transaction, or the transaction fails.
+   *
+   * @throws NotAMemberError, ForbiddenError
    */
   async transaction<Result>(
     work: (client: IsolatedTransaction) => Promise<Result>,
-    options: TransactionOptions = {},
+    { locksMembers = false, ...options }: TransactionOptions = {},
   ): Promise<Result> {
     const open = this.#transactions.getStore();
-    if (open !== undefined) return work(open.client);
+    if (open !== undefined) {
+      if (locksMembers) await this.authorize(locksMembers);
+      return work(open.client);
+    }
     const attempt = async () => {
       const afterCommit: OpenTransaction['afterCommit'] = [];
       const result = await this.isolated.$transaction(
-        (client) => this.#transactions.run({ client, afterCommit }, () => work(client)),
+        (client) =>
+          this.#transactions.run({ client, afterCommit }, async () => {
+            await this.authorize(locksMembers);
+            return work(client);
+          }),
         { ...this.limits, ...options },
       );
       return { result, afterCommit };
@@ -135,6 +151,33 @@ export class Database {
     }
     return throughRawDoor(async () => this.client.$queryRaw<Row[]>(statement));
   }
+
+  /** Locks the membership of the user who acts, or all of the organization, and checks the role that the scope requires. */
+  private async authorize(locksMembers: boolean): Promise<void> {
+    const scope = currentScope();
+    if (!isOrganizationScope(scope)) return;
+    const { organizationId, userId, requires } = scope;
+    const isRequired = requires !== undefined && userId !== null;
+    if (!isRequired && !locksMembers) return;
+    // In one order, so that two who change each other's membership do not wait for each other.
+    const members = await this.sql<{ user_id: string; role: Role }>((id) =>
+      locksMembers
+        ? Prisma.sql`SELECT user_id, role::text FROM memberships
+                      WHERE organization_id = ${id}::uuid ORDER BY user_id FOR UPDATE`
+        : Prisma.sql`SELECT user_id, role::text FROM memberships
+                      WHERE organization_id = ${id}::uuid AND user_id = ${userId}::uuid FOR SHARE`,
+    );
+    if (!isRequired) return;
+    const member = members.find((each) => each.user_id === userId);
+    if (member === undefined) throw new NotAMemberError(organizationId);
+    if (!includesRole(member.role, requires)) throw new ForbiddenError(`members with the role ${requires}`);
+  }
+}
+
+/** What is required of a request is required of everything that runs inside of it. */
+function withRequirement(scope: Scope, outer: Scope | undefined): Scope {
+  if (outer === undefined || !isOrganizationScope(outer) || !isOrganizationScope(scope)) return scope;
+  return { ...scope, requires: scope.requires ?? outer.requires };
 }
 
 function isSame(one: Scope, other: Scope): boolean {

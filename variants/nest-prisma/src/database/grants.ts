@@ -1,4 +1,5 @@
-import pg from 'pg';
+import type pg from 'pg';
+import { applyGrants } from './apply-grants.js';
 
 /**
  * What the running service may do; the policies say to which rows. It owns nothing, and what is soft-deleted it cannot
@@ -35,10 +36,5 @@ export async function grantToApplication(owner: pg.Client, appUrl: string): Prom
       'DATABASE_URL and MIGRATION_DATABASE_URL name the same role. The service must connect with one that owns nothing.',
     );
   }
-  const name = pg.escapeIdentifier(role);
-  await owner.query(`GRANT USAGE ON SCHEMA public TO ${name}`);
-  for (const [table, privileges] of Object.entries(GRANTS)) {
-    await owner.query(`REVOKE ALL ON ${pg.escapeIdentifier(table)} FROM ${name}`);
-    await owner.query(`GRANT ${privileges} ON ${pg.escapeIdentifier(table)} TO ${name}`);
-  }
+  await applyGrants(async (statement, values) => (await owner.query(statement, values)).rows, role, GRANTS);
 }

@@ -1,5 +1,5 @@
 import { Prisma } from '../generated/prisma/client.js';
-import { Isolation, IsolationError } from './isolation.js';
+import { assertRowsNamed, Isolation, IsolationError } from './isolation.js';
 import { isRawAllowed } from './raw-door.js';
 import { currentScope, isOrganizationScope, isRedeliveryScope } from './scope.js';
 
@@ -46,6 +46,7 @@ export const isolationExtension = Prisma.defineExtension({
           throw new IsolationError(`${operation}: use Database.sql(), which names the organization.`);
         return query(args);
       }
+      assertRowsNamed(model as Prisma.ModelName, operation, args);
       if (isRedeliveryScope(scope)) {
         if (!OF_REDELIVERY.has(model) || operation !== 'findMany')
           throw new IsolationError(`${model}.${operation} is not for the worker that redelivers jobs.`);
@@ -61,6 +62,9 @@ export const isolationExtension = Prisma.defineExtension({
   },
 });
 
+/** What findUnique takes beside the unique fields, and restricts nothing where it is undefined. */
+const MAY_BE_UNDEFINED: ReadonlySet<string> = new Set(['AND', 'OR', 'NOT', 'deletedAt']);
+
 interface Delegate {
   findFirst(args: unknown): Promise<unknown>;
   findFirstOrThrow(args: unknown): Promise<unknown>;
@@ -70,11 +74,18 @@ function delegateOf(model: unknown): Delegate {
   return Prisma.getExtensionContext(model) as unknown as Delegate;
 }
 
-/** `{ organizationId_id: { organizationId, id } }` names a compound key; findFirst wants its parts. */
+/**
+ * `{ organizationId_id: { organizationId, id } }` names a compound key; findFirst wants its parts. It would find any row by
+ * an id that is undefined, which findUnique refuses.
+ */
 function flattenUnique(args: unknown): unknown {
   const { where, ...rest } = args as { where: Record<string, unknown> };
   const parts = Object.entries(where).map(([name, value]) =>
     name.includes('_') && typeof value === 'object' && value !== null ? value : { [name]: value },
   );
-  return { ...rest, where: Object.assign({}, ...parts) };
+  const flat: Record<string, unknown> = Object.assign({}, ...parts);
+  const missing = Object.keys(flat).find((name) => flat[name] === undefined && !MAY_BE_UNDEFINED.has(name));
+  if (missing !== undefined)
+    throw new IsolationError(`A unique row was asked for, and ${missing} is undefined.`);
+  return { ...rest, where: flat };
 }

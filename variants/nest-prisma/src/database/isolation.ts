@@ -1,3 +1,4 @@
+import { isDate } from 'node:util/types';
 import { Prisma } from '../generated/prisma/client.js';
 import { RELATIONS, type Relation } from './relations.js';
 import type { OrganizationScope } from './scope.js';
@@ -31,8 +32,8 @@ const has = (model: Model, field: string): boolean => Object.hasOwn(FIELDS[model
 
 /**
  * Rewrites the arguments of one operation of Prisma so that it reaches the rows of the scope's organization alone, and
- * of those none that is soft-deleted unless its filter names `deletedAt` itself. Prisma's extensions see the outermost
- * operation only; this walks down into whatever is nested in it: filters, included relations, counts and writes.
+ * of those none that is soft-deleted unless its filter gives `deletedAt` a value itself, and none that needs a soft-deleted row
+ * (`needs` in relations.ts). Prisma's extensions see the outermost operation only; this walks down into whatever is nested in it: filters, included relations, counts and writes.
  *
  * Every filter is added to what the caller asks for (`AND`), never put in its place.
  */
@@ -95,10 +96,19 @@ export class Isolation {
     const restriction = {
       ...(model === 'Organization' && { id: this.scope.organizationId }),
       ...(has(model, 'organizationId') && { organizationId: this.scope.organizationId }),
-      ...(has(model, 'deletedAt') && !Object.hasOwn(where, 'deletedAt') && { deletedAt: null }),
+      ...(has(model, 'deletedAt') && !restricts(where.deletedAt) && { deletedAt: null }),
+      ...this.needed(model),
     };
     const { AND, ...rest } = this.filter(model, where);
     return { ...rest, AND: [restriction, ...(AND === undefined ? [] : [AND].flat())] };
+  }
+
+  /** That the rows are there which a row needs, and those that they need. */
+  private needed(model: Model): Arguments {
+    const needed = Object.entries(RELATIONS[model]).filter(([, { isNeeded }]) => isNeeded);
+    return Object.fromEntries(
+      needed.map(([name, relation]) => [name, { is: this.where(relation.model, {}) }]),
+    );
   }
 
   /** Goes through a filter to those of relations in it. */
@@ -127,7 +137,7 @@ export class Isolation {
   /** Of the rows that are not deleted: a deleted one does not count against it. */
   private every(model: Model, filter: Arguments): Arguments {
     const wanted = this.filter(model, filter);
-    if (!has(model, 'deletedAt') || Object.hasOwn(filter, 'deletedAt')) return wanted;
+    if (!has(model, 'deletedAt') || restricts(filter.deletedAt)) return wanted;
     return { OR: [{ deletedAt: { not: null } }, wanted] };
   }
 
@@ -149,7 +159,7 @@ export class Isolation {
 
   /**
    * The rows of a relation. One that leads to a single row takes no filter in Prisma: the foreign key keeps it in the
-   * organization, and what is deleted is deleted with what belongs to it.
+   * organization, and it is there unless it is soft-deleted, e.g. the connection of an operation that has ended.
    */
   private related({ model, isList }: Relation, args: Arguments): Arguments | true {
     if (isList) return this.read(model, args);
@@ -173,7 +183,8 @@ export class Isolation {
 
   private create(model: Model, given: unknown): Arguments {
     const data = this.write(model, given);
-    if (Object.hasOwn(data, 'organizationId') && data.organizationId !== this.scope.organizationId) {
+    const { organizationId = this.scope.organizationId } = data;
+    if (organizationId !== this.scope.organizationId) {
       throw new IsolationError(`${model} was to be created for another organization than the scope's.`);
     }
     return has(model, 'createdBy') ? { ...data, createdBy: this.scope.userId } : data;
@@ -181,7 +192,7 @@ export class Isolation {
 
   private update(model: Model, given: unknown): Arguments {
     for (const name of ['organizationId', 'createdBy', 'createdAt', 'organization']) {
-      if (Object.hasOwn(asObject(given), name)) throw new IsolationError(`${model}.${name} never changes.`);
+      if (asObject(given)[name] !== undefined) throw new IsolationError(`${model}.${name} never changes.`);
     }
     return this.write(model, given);
   }
@@ -219,7 +230,10 @@ export class Isolation {
           ? each(operand, (pair) => this.pair(model, asObject(pair)))
           : this.pair(model, asPair(asObject(operand)));
       case 'updateMany':
-        return each(operand, (pair) => this.pair(model, asObject(pair)));
+        return each(operand, (pair) => {
+          assertNamed(model, operation, asObject(pair).where);
+          return this.pair(model, asObject(pair));
+        });
       case 'upsert':
         return each(operand, (triple) => ({
           where: this.where(model, asObject(triple).where),
@@ -229,7 +243,11 @@ export class Isolation {
       case 'delete':
       case 'deleteMany':
         assertMayDelete(model);
-        return typeof operand === 'boolean' ? operand : each(operand, (where) => this.where(model, where));
+        if (typeof operand === 'boolean') return operand;
+        return each(operand, (where) => {
+          assertNamed(model, operation, where);
+          return this.where(model, where);
+        });
       default:
         throw new IsolationError(
           `${operation} of a nested ${model} is not known to keep organizations apart.`,
@@ -252,6 +270,98 @@ function asPair(operand: Arguments): Arguments {
   return isPair ? operand : { data: operand };
 }
 
+/** Operations that act on the rows, or the first row, that a filter leaves. */
+const ACTS_ON_REST: ReadonlySet<string> = new Set([
+  'findFirst',
+  'findFirstOrThrow',
+  'update',
+  'updateMany',
+  'updateManyAndReturn',
+  'upsert',
+  'delete',
+  'deleteMany',
+]);
+
+/**
+ * Prisma ignores members of a filter that are undefined or empty. In a list that is "no filter"; here the operation would act
+ * on rows that nobody has named. For all rows, leave `where` out.
+ *
+ * @throws IsolationError
+ */
+export function assertRowsNamed(model: Model, operation: string, args: unknown): void {
+  if (!ACTS_ON_REST.has(operation) || args === undefined || !('where' in asObject(args))) return;
+  const where = asObject(asObject(args).where);
+  if (isEmpty(where)) throw withoutEffect(model, operation, 'where');
+  assertNamed(model, operation, where);
+}
+
+function assertNamed(model: Model, operation: string, where: unknown): void {
+  const blank = blankMember(model, where);
+  if (blank !== undefined) throw withoutEffect(model, operation, blank);
+}
+
+function withoutEffect(model: Model, operation: string, member: string): IsolationError {
+  return new IsolationError(
+    `${model}.${operation}: ${member} is undefined or empty, so other rows would be reached. Give it a value, or leave it out.`,
+  );
+}
+
+/** Whether a filter of rows excludes none. */
+function isEmpty(where: Arguments): boolean {
+  return Object.keys(where).every((name) => name === 'deletedAt' && !restricts(where[name]));
+}
+
+/** The first member of a filter without effect. `deletedAt` may be one: then the filter of soft deletion is added. */
+function blankMember(model: Model, filter: unknown): string | undefined {
+  for (const [name, value] of Object.entries(asObject(filter))) {
+    if (name === 'deletedAt') continue;
+    if (name === 'AND' || name === 'OR' || name === 'NOT') {
+      // Of alternatives, an empty one is true of every row.
+      const parts = [value].flat();
+      if (parts.length === 0 || parts.some((part) => isEmpty(asObject(part)))) return name;
+      const blank = parts.map((part) => blankMember(model, part)).find((each) => each !== undefined);
+      if (blank !== undefined) return blank;
+      continue;
+    }
+    const relation = relationOf(model, name);
+    if (relation === undefined ? isBlank(value) : isBlankRelation(relation, value)) return name;
+  }
+  return undefined;
+}
+
+/** An empty filter of a relation is one: it asks whether there is a row. An empty `every` is true of all rows. */
+function isBlankRelation({ model }: Relation, value: unknown): boolean {
+  if (value === undefined) return true;
+  if (value === null) return false;
+  const filter = asObject(value);
+  const parts = RELATION_FILTERS.filter((name) => name in filter);
+  if (parts.length === 0) return blankMember(model, filter) !== undefined;
+  return parts.some((name) => {
+    const part = filter[name];
+    if (part === null) return false;
+    const isAll = name === 'every' && isEmpty(asObject(part));
+    return part === undefined || isAll || blankMember(model, part) !== undefined;
+  });
+}
+
+const RELATION_FILTERS = ['is', 'isNot', 'some', 'none', 'every'] as const;
+
+/** Members of a filter of a field that only say how the others compare. */
+const MODIFIERS: ReadonlySet<string> = new Set(['mode', 'path']);
+
+/**
+ * Whether a filter of a field has an operator that is undefined, or none. Operands are values, also an empty object where the
+ * field holds JSON; only `not` takes another filter.
+ */
+function isBlank(filter: unknown): boolean {
+  if (filter === undefined) return true;
+  if (typeof filter !== 'object' || filter === null || Object.getPrototypeOf(filter) !== Object.prototype)
+    return false;
+  const members = Object.entries(filter);
+  if (members.every(([name]) => MODIFIERS.has(name))) return true;
+  return members.some(([name, operand]) => (name === 'not' ? isBlank(operand) : operand === undefined));
+}
+
 /** What is soft-deleted is never deleted otherwise; the application's role could not do it, either. */
 function assertMayDelete(model: Model): void {
   if (has(model, 'deletedAt')) {
@@ -269,6 +379,16 @@ function assertOrder(model: Model, order: unknown): unknown {
     assertOrder(relation.model, value);
   }
   return order;
+}
+
+/**
+ * Whether a filter of a field excludes any row. Prisma ignores `undefined`, and operators whose value is `undefined`;
+ * `notIn: []` is true of every row.
+ */
+function restricts(filter: unknown): boolean {
+  if (filter === undefined) return false;
+  if (typeof filter !== 'object' || filter === null || isDate(filter)) return true;
+  return Object.values(filter).some(restricts);
 }
 
 /** Prisma takes one item or a list of them in most places. */

@@ -1,7 +1,7 @@
-import pg from 'pg';
+import type pg from 'pg';
+import { asMigrator } from './as-migrator.js';
 import { grantToApplication } from './grants.js';
 import { runPrisma } from './prisma-cli.js';
-import { MIGRATION_LOCK } from './safeguards.js';
 
 /**
  * Applies what is pending by `prisma migrate deploy`, then renews the application's grants. Several processes may do so at
@@ -13,18 +13,13 @@ import { MIGRATION_LOCK } from './safeguards.js';
  * @throws Error with what Prisma said
  */
 export async function migrate(ownerUrl: string, appUrl: string): Promise<string[]> {
-  const owner = new pg.Client({ connectionString: ownerUrl });
-  await owner.connect();
-  try {
-    await owner.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
+  return asMigrator(ownerUrl, async (owner) => {
     const before = await applied(owner);
     const { exitCode, output } = await runPrisma(['migrate', 'deploy'], ownerUrl);
     if (exitCode !== 0) throw new Error(output.trim());
     await grantToApplication(owner, appUrl);
     return (await applied(owner)).filter((name) => !before.includes(name));
-  } finally {
-    await owner.end(); // which gives the lock back
-  }
+  });
 }
 
 async function applied(owner: pg.Client): Promise<string[]> {

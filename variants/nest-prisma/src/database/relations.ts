@@ -12,9 +12,13 @@ type NameOf<Payload> = Payload extends { name: infer Name extends Model } ? Name
 export interface Relation {
   readonly model: Model;
   readonly isList: boolean;
+  /** Whether rows are gone while the row that they lead to is soft-deleted. */
+  readonly isNeeded?: boolean;
 }
 
 const one = <const Name extends Model>(model: Name) => ({ model, isList: false }) as const;
+/** A row without which those that lead to it are gone: what is soft-deleted takes them along until it is restored. */
+const needs = <const Name extends Model>(model: Name) => ({ model, isList: false, isNeeded: true }) as const;
 const many = <const Name extends Model>(model: Name) => ({ model, isList: true }) as const;
 
 /** Every relation of the schema. One that is missing, or leads elsewhere, does not compile. */
@@ -56,7 +60,7 @@ export const RELATIONS: { readonly [Name in Model]: Readonly<Record<string, Rela
   },
   TrackingSetupStep: { organization: one('Organization'), setup: one('TrackingSetup') },
   SyncRun: { organization: one('Organization'), connection: one('GoogleConnection') },
-  GoogleResource: { organization: one('Organization'), connection: one('GoogleConnection') },
+  GoogleResource: { organization: one('Organization'), connection: needs('GoogleConnection') },
   DeadLetter: { organization: one('Organization') },
   AuditLog: { organization: one('Organization') },
   IdempotencyKey: { organization: one('Organization') },

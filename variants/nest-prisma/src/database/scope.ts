@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Role } from '../generated/prisma/enums.js';
 import type { ScopeStatement } from './scoped-query.js';
 
 /** On behalf of an organization, and of a person or a program in it. */
@@ -6,6 +7,8 @@ export interface OrganizationScope {
   readonly organizationId: string;
   /** The user, where a person acts: stamped as `createdBy`. */
   readonly userId: string | null;
+  /** The role that the user must still have when a transaction begins; it is locked until the transaction ends. */
+  readonly requires?: Role | undefined;
 }
 
 /** On behalf of a person who signs in, before it is known for which organization. */

@@ -1,12 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
-import { v7 as uuidv7 } from 'uuid';
+import { v4 as uuidv4, v7 as uuidv7 } from 'uuid';
 import { AuditLog } from '../audit-log/audit-log.service.js';
 import { CONFIG } from '../common/config/config.module.js';
 import { Encryption } from '../common/crypto/encryption.js';
 import type { Config } from '../config/config.js';
 import { Database } from '../database/database.js';
 import { type GoogleConnection, Prisma } from '../generated/prisma/client.js';
-import { ReconnectRequiredError } from '../google/google.errors.js';
+import { GoogleUnavailableError, ReconnectRequiredError } from '../google/google.errors.js';
 import { GoogleOAuthService, type GrantedTokens } from '../google/google-oauth.service.js';
 import { AuthorizationFailedError, ConnectionNotFoundError } from './google-connections.errors.js';
 import { PendingAuthorizations } from './pending-authorizations.js';
@@ -15,6 +16,22 @@ import { PendingAuthorizations } from './pending-authorizations.js';
 const AHEAD_MS = 5 * 60 * 1_000;
 
 const TABLE = 'google_connections';
+
+/**
+ * A renewal may take this long; then another one may begin, since the process may have died. Longer than
+ * `GoogleOAuthService.refresh` takes at the most. In milliseconds.
+ */
+const LEASE_MS = 15_000;
+
+/** How often those who wait for a renewal of another process look for its result, in milliseconds, with jitter. */
+const POLL_MS = 100;
+
+/** How long a renewal is waited for: two leases, since the first process may have died. In milliseconds. */
+const WAIT_MS = 2 * LEASE_MS;
+
+type Renewable = GoogleConnection & { readonly refreshToken: string };
+
+const NO_RENEWAL = { renewalId: null, renewalEndsAt: null };
 
 /** The Google accounts of the organization that the code runs for, and their tokens. */
 @Injectable()
@@ -38,7 +55,8 @@ export class GoogleConnectionsService {
     const { organizationId } = this.database.scope;
     const state = this.pending.newState();
     const { url, codeVerifier } = await this.google.authorizationUrl(state);
-    await this.pending.remember(state, { organizationId, userId, codeVerifier });
+    const memberSince = await this.memberSince(userId);
+    await this.pending.remember(state, { organizationId, userId, codeVerifier, memberSince });
     return url;
   }
 
@@ -51,9 +69,12 @@ export class GoogleConnectionsService {
   async finish(userId: string, state: string, code: string): Promise<GoogleConnection> {
     const authorization = await this.pending.take(state);
     if (authorization === undefined) throw new AuthorizationFailedError('the state is not known');
-    const { organizationId, codeVerifier } = authorization;
+    const { organizationId, codeVerifier, memberSince } = authorization;
     if (authorization.userId !== userId || organizationId !== this.database.scope.organizationId) {
       throw new AuthorizationFailedError('the state is of somebody else');
+    }
+    if (memberSince !== (await this.memberSince(userId))) {
+      throw new AuthorizationFailedError('the role has changed since');
     }
     const granted = await this.google.exchange(code, codeVerifier);
     if (granted === undefined) throw new AuthorizationFailedError('Google does not take the code');
@@ -107,11 +128,7 @@ export class GoogleConnectionsService {
     await this.rotateKey(connection);
     const current = this.currentToken(connection);
     if (current !== undefined) return current;
-    const running = this.renewals.get(id);
-    if (running !== undefined) return running;
-    const renewal = this.renew(id).finally(() => this.renewals.delete(id));
-    this.renewals.set(id, renewal);
-    return renewal;
+    return this.renewOnce(id);
   }
 
   /**
@@ -120,38 +137,113 @@ export class GoogleConnectionsService {
    * @throws ConnectionNotFoundError, ReconnectRequiredError, GoogleUnavailableError
    */
   async renewedAccessToken(id: string, refused: string): Promise<string> {
-    return this.renew(id, refused);
+    await this.get(id);
+    return this.renewOnce(id, refused);
   }
 
+  private async memberSince(userId: string): Promise<number | undefined> {
+    const member = await this.database.client.membership.findFirst({ where: { userId } });
+    return member?.updatedAt.getTime();
+  }
+
+  private async renewOnce(id: string, refused?: string): Promise<string> {
+    const key = `${id} ${refused ?? ''}`;
+    const running = this.renewals.get(key);
+    if (running !== undefined) return running;
+    const renewal = this.renew(id, refused).finally(() => this.renewals.delete(key));
+    this.renewals.set(key, renewal);
+    return renewal;
+  }
+
+  /**
+   * Renews the access token, or waits until another process has. A lease in the row keeps renewals apart, not a lock: no
+   * connection of the pool is held while Google is asked.
+   */
   private async renew(id: string, refused?: string): Promise<string> {
-    const token = await this.database.transaction(async (client) => {
-      await this.lock(id);
-      // Again, behind the lock: another process may have done it meanwhile.
+    const waitUntil = Date.now() + WAIT_MS;
+    do {
       const connection = await this.get(id);
       const current = this.currentToken(connection);
       if (current !== undefined && current !== refused) return current;
-      if (connection.refreshToken === null) return undefined;
-      const refreshed = await this.google.refresh(this.decrypt(connection, connection.refreshToken));
+      const { refreshToken } = connection;
+      if (refreshToken === null) throw new ReconnectRequiredError(id);
+      const lease = await this.lease(connection);
+      if (lease !== undefined) return this.renewUnderLease({ ...connection, refreshToken }, lease, refused);
+      await sleep(POLL_MS * (0.5 + Math.random()));
+    } while (Date.now() < waitUntil);
+    throw new GoogleUnavailableError({ context: { connectionId: id, failure: 'RENEWAL_TIMEOUT' } });
+  }
+
+  private async renewUnderLease(
+    { refreshToken, ...connection }: Renewable,
+    lease: string,
+    refused: string | undefined,
+  ): Promise<string> {
+    const { id } = connection;
+    const leased = { id, renewalId: lease };
+    const { googleConnection } = this.database.client;
+    try {
+      const refreshed = await this.google.refresh(this.decrypt(connection, refreshToken));
       if (refreshed.isRevoked) {
-        await client.googleConnection.updateMany({
-          where: { id },
-          data: {
-            status: 'RECONNECT_REQUIRED',
-            accessToken: null,
-            refreshToken: null,
-            expiresAt: null,
-            version: { increment: 1 },
-          },
-        });
-        await this.audit.record('connection.reconnect-required', id);
-        return undefined; // committed, before anybody is told
+        // If the renewal was superseded, only the token that it has used is revoked, and there is another one.
+        if (!(await this.requireReconnection(leased))) return await this.renew(id, refused);
+        throw new ReconnectRequiredError(id);
       }
       const { tokens } = refreshed;
-      await client.googleConnection.updateMany({ where: { id }, data: this.encrypted(connection, tokens) });
+      const { count } = await googleConnection.updateMany({
+        where: leased,
+        data: { ...this.encrypted(connection, tokens), ...NO_RENEWAL },
+      });
+      if (count === 0) await this.get(id); // disconnected meanwhile
       return tokens.accessToken;
+    } catch (error) {
+      if (!(error instanceof ReconnectRequiredError))
+        await googleConnection.updateMany({ where: leased, data: NO_RENEWAL });
+      throw error;
+    }
+  }
+
+  /**
+   * Stored before anybody is told, so that nobody asks Google again.
+   *
+   * @returns false if the renewal was superseded: the connection stays as it is
+   */
+  private async requireReconnection(leased: { id: string; renewalId: string }): Promise<boolean> {
+    return this.database.transaction(async (client) => {
+      const { count } = await client.googleConnection.updateMany({
+        where: leased,
+        data: {
+          status: 'RECONNECT_REQUIRED',
+          accessToken: null,
+          refreshToken: null,
+          expiresAt: null,
+          version: { increment: 1 },
+          ...NO_RENEWAL,
+        },
+      });
+      if (count > 0) await this.audit.record('connection.reconnect-required', leased.id);
+      return count > 0;
     });
-    if (token === undefined) throw new ReconnectRequiredError(id);
-    return token;
+  }
+
+  /**
+   * Takes the lease of the row as it was read, by the clock of the database.
+   *
+   * @returns undefined where another renewal has it, or has changed the tokens since
+   */
+  private async lease({ id, accessToken, refreshToken }: GoogleConnection): Promise<string | undefined> {
+    const lease = uuidv4();
+    const rows = await this.database.sql(
+      (organizationId) => Prisma.sql`
+        UPDATE google_connections
+           SET renewal_id = ${lease}::uuid, renewal_ends_at = now() + ${LEASE_MS} * interval '1 millisecond'
+         WHERE organization_id = ${organizationId}::uuid AND id = ${id}::uuid AND deleted_at IS NULL
+           AND access_token IS NOT DISTINCT FROM ${accessToken}
+           AND refresh_token IS NOT DISTINCT FROM ${refreshToken}
+           AND (renewal_ends_at IS NULL OR renewal_ends_at < now())
+        RETURNING id`,
+    );
+    return rows.length > 0 ? lease : undefined;
   }
 
   /** Stores what is under an old key under the current one, unless somebody has stored something else meanwhile. */
@@ -168,12 +260,12 @@ export class GoogleConnectionsService {
     });
   }
 
-  /** Held until the transaction ends. Who waits for it waits for Google, which may take longer than locks usually do. */
-  private async lock(id: string): Promise<void> {
+  /** Held until the transaction ends: of two who connect the same account at once, one creates the row. */
+  private async lock(googleEmail: string): Promise<void> {
     await this.database.sql(
       (organizationId) => Prisma.sql`
-        SELECT set_config('lock_timeout', '15s', true),
-               pg_advisory_xact_lock(hashtextextended(${organizationId} || ${`google-connection ${id}`}, 0))::text`,
+        SELECT pg_advisory_xact_lock(
+                 hashtextextended(${organizationId} || ${`google-connection ${googleEmail}`}, 0))::text`,
     );
   }
 
@@ -193,7 +285,11 @@ export class GoogleConnectionsService {
       await this.lock(googleEmail);
       const known = await client.googleConnection.findFirst({ where: { googleEmail } });
       const id = known?.id ?? uuidv7();
-      const data = { ...this.encrypted({ id, organizationId }, tokens), status: 'CONNECTED' as const };
+      const data = {
+        ...this.encrypted({ id, organizationId }, tokens),
+        ...NO_RENEWAL,
+        status: 'CONNECTED' as const,
+      };
       await this.audit.record('connection.connected', id, { scopes: [...tokens.scopes] });
       if (known === null) return client.googleConnection.create({ data: { id, googleEmail, ...data } });
       return client.googleConnection.update({ where: { id }, data: { ...data, version: { increment: 1 } } });
@@ -214,7 +310,7 @@ export class GoogleConnectionsService {
     };
   }
 
-  private decrypt(connection: GoogleConnection, message: string): string {
+  private decrypt(connection: Pick<GoogleConnection, 'id' | 'organizationId'>, message: string): string {
     return this.encryption.decrypt(message, placeOf(connection));
   }
 }

@@ -7,7 +7,13 @@ import { REDIS } from '../common/redis/redis.module.js';
 /** How long a user may take to agree. */
 const LIFETIME_S = 600;
 
-const pending = z.object({ organizationId: z.uuid(), userId: z.uuid(), codeVerifier: z.string() });
+const pending = z.object({
+  organizationId: z.uuid(),
+  userId: z.uuid(),
+  codeVerifier: z.string(),
+  /** When the membership of the user last changed, in milliseconds: a change of the role voids the authorization. */
+  memberSince: z.number().optional(),
+});
 
 export type PendingAuthorization = z.output<typeof pending>;
 

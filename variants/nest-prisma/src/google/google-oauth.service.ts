@@ -4,10 +4,14 @@ import { z } from 'zod';
 import { CONFIG } from '../common/config/config.module.js';
 import type { Config } from '../config/config.js';
 import { GoogleNotConfiguredError, GoogleUnavailableError } from './google.errors.js';
+import { MAX_RESPONSE_BYTES } from './response-limit.js';
 import { SCOPES } from './scopes.js';
 
-/** A call to Google takes this long at the most; it is repeated by google-auth-library. */
+/** A request to Google takes this long at the most; google-auth-library repeats it. */
 const TIMEOUT_MS = 5_000;
+
+/** So long does a call take with its repetitions, except for the last pause: less than a lease of a renewal. */
+const TOTAL_TIMEOUT_MS = 10_000;
 
 const account = z.object({ email: z.email() });
 
@@ -106,7 +110,11 @@ export class GoogleOAuthService {
         oauth2TokenUrl: `${this.hosts.oauth}/token`,
         oauth2RevokeUrl: `${this.hosts.oauth}/revoke`,
       },
-      transporterOptions: { timeout: TIMEOUT_MS },
+      transporterOptions: {
+        timeout: TIMEOUT_MS,
+        signal: AbortSignal.timeout(TOTAL_TIMEOUT_MS),
+        maxContentLength: MAX_RESPONSE_BYTES,
+      },
     });
   }
 

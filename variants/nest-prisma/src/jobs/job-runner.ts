@@ -19,8 +19,9 @@ export interface JobHandler {
    * It has failed for good. Runs in the transaction that notes the dead letter.
    *
    * @param failure a stable code
+   * @returns false if the failure does not count, since another worker has done the work meanwhile
    */
-  failed(job: AnyJob, failure: string): Promise<void>;
+  failed(job: AnyJob, failure: string): Promise<boolean>;
 }
 
 /** Runs jobs, each on behalf of its organization and in the trace of whoever asked for it, and decides what follows. */
@@ -50,7 +51,7 @@ export class JobRunner {
       return parseJob(job.name, job.data);
     } catch (error) {
       this.logger.error({ ...namesOf(job), reason: (error as Error).message }, 'job refused');
-      throw new UnrecoverableError((error as Error).message);
+      throw withoutDetails(new UnrecoverableError((error as Error).message));
     }
   }
 
@@ -83,7 +84,7 @@ export class JobRunner {
       const isLast = verdict.kind === 'failed' || job.attemptsMade + 1 >= (job.opts.attempts ?? 1);
       if (!isLast) {
         this.logger.warn({ ...finish('again'), err: error }, 'job failed, and is tried again');
-        throw error;
+        throw withoutDetails(new Error(verdict.failure));
       }
       this.logger.error({ ...finish('failed'), err: error, failure: verdict.failure }, 'job failed for good');
       await this.giveUp(job, parsed, token, handler, verdict.failure);
@@ -97,19 +98,31 @@ export class JobRunner {
     token: string | undefined,
     handler: JobHandler,
     failure: string,
-  ): Promise<never> {
+  ): Promise<void> {
+    let counts: boolean;
     try {
-      await this.database.transaction(async () => {
-        await handler.failed(parsed, failure);
+      counts = await this.database.transaction(async () => {
+        if (!(await handler.failed(parsed, failure))) return false;
         await this.deadLetters.record(job.queueName, `${job.id}`, parsed, failure, job.attemptsMade + 1);
+        return true;
       });
     } catch (error) {
       const verdict = judge(error);
-      if (verdict.kind !== 'later') throw error;
-      return postpone(job, token, verdict.inMs);
+      if (verdict.kind === 'later') return postpone(job, token, verdict.inMs);
+      this.logger.error({ ...namesOf(job), err: error }, 'the failure of a job could not be stored');
+      throw withoutDetails(new Error(verdict.failure));
     }
-    throw new UnrecoverableError(failure);
+    if (counts) throw withoutDetails(new UnrecoverableError(failure));
   }
+}
+
+/**
+ * BullMQ keeps message and stack of what a job throws in Valkey for weeks, and Bull Board shows them. The log has the details,
+ * redacted; the message is a stable code.
+ */
+function withoutDetails<Thrown extends Error>(error: Thrown): Thrown {
+  error.stack = `${error.name}: ${error.message}`;
+  return error;
 }
 
 async function postpone(job: Job, token: string | undefined, milliseconds: number): Promise<never> {

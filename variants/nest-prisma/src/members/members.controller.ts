@@ -7,9 +7,8 @@ import {
   ApiParam,
   ApiTags,
 } from '@nestjs/swagger';
-import { CurrentPrincipal, ForMembers, Needs } from '../auth/access.guard.js';
+import { ForMembers, Needs } from '../auth/access.guard.js';
 import { AuthService } from '../auth/auth.service.js';
-import type { Principal } from '../auth/principal.js';
 import { ApiProblems } from '../common/errors/api-problems.decorator.js';
 import { UuidPipe } from '../common/validation/uuid.pipe.js';
 import { ChangeRoleDto, InvitationResponse, InviteDto, MembersResponse } from './dto/members.dto.js';
@@ -38,15 +37,13 @@ export class MembersController {
   @Needs('ADMIN')
   @ApiOperation({
     summary: 'Invite somebody by their address',
-    description: 'They are a member when they sign in with it, once it is verified.',
+    description:
+      'They are a member once they accept it (POST /api/v1/me/invitations/{organizationId}/accept), by a verified address.',
   })
   @ApiCreatedResponse({ type: InvitationResponse })
-  @ApiProblems(400, 401, 403, 413, 415)
-  async inviteMember(
-    @CurrentPrincipal() { role }: Principal,
-    @Body() body: InviteDto,
-  ): Promise<InvitationResponse> {
-    return this.members.invite(role ?? 'VIEWER', body.email, body.role);
+  @ApiProblems(400, 401, 403, 409, 413, 415)
+  async inviteMember(@Body() body: InviteDto): Promise<InvitationResponse> {
+    return this.members.invite(body.email, body.role);
   }
 
   @Delete('invitations/:email')
@@ -67,27 +64,22 @@ export class MembersController {
   @ApiParam(USER_ID)
   @ApiNoContentResponse({ description: 'It is changed' })
   @ApiProblems(400, 401, 403, 404, 409, 413, 415)
-  async changeRole(
-    @CurrentPrincipal() { role }: Principal,
-    @Param('userId', UuidPipe) userId: string,
-    @Body() body: ChangeRoleDto,
-  ): Promise<void> {
-    await this.members.changeRole(role ?? 'VIEWER', userId, body.role);
+  async changeRole(@Param('userId', UuidPipe) userId: string, @Body() body: ChangeRoleDto): Promise<void> {
+    await this.members.changeRole(userId, body.role);
     this.auth.forget();
   }
 
   @Delete(':userId')
-  @Needs('ADMIN')
   @HttpCode(HttpStatus.NO_CONTENT)
-  @ApiOperation({ summary: 'Remove a member' })
+  @ApiOperation({
+    summary: 'Remove a member, or leave the organization',
+    description: 'The role ADMIN is needed to remove others. The last owner cannot leave.',
+  })
   @ApiParam(USER_ID)
   @ApiNoContentResponse({ description: 'They are no member any more' })
   @ApiProblems(400, 401, 403, 404, 409)
-  async removeMember(
-    @CurrentPrincipal() { role }: Principal,
-    @Param('userId', UuidPipe) userId: string,
-  ): Promise<void> {
-    await this.members.remove(role ?? 'VIEWER', userId);
+  async removeMember(@Param('userId', UuidPipe) userId: string): Promise<void> {
+    await this.members.remove(userId);
     this.auth.forget();
   }
 }

@@ -5,7 +5,7 @@ import { CurrentPrincipal, ForMembers, ForPeople, Needs } from '../auth/access.g
 import { AuthService } from '../auth/auth.service.js';
 import type { Principal } from '../auth/principal.js';
 import { ApiProblems } from '../common/errors/api-problems.decorator.js';
-import { etag, requiredVersion } from '../common/http/etag.js';
+import { etag, expectedVersion } from '../common/http/etag.js';
 import { ETAG_HEADER, IF_MATCH } from '../common/http/etag-openapi.js';
 import { OrganizationResponse, WriteOrganizationDto } from './dto/organization.dto.js';
 import { OrganizationsService } from './organizations.service.js';
@@ -22,14 +22,14 @@ export class OrganizationsController {
   @ForPeople()
   @ApiOperation({ summary: 'Create an organization', description: 'Whoever creates it is its owner.' })
   @ApiCreatedResponse({ type: OrganizationResponse, headers: ETAG_HEADER })
-  @ApiProblems(400, 401, 403, 413, 415)
+  @ApiProblems(400, 401, 403, 409, 413, 415)
   async createOrganization(
     @CurrentPrincipal() { identity }: Principal,
     @Body() { name }: WriteOrganizationDto,
     @Res({ passthrough: true }) response: Response,
   ): Promise<OrganizationResponse> {
     if (identity.kind === 'service') throw new Error('the endpoint is for people');
-    const organization = await this.organizations.create(identity.userId, name);
+    const organization = await this.organizations.create(identity, name);
     this.auth.forget();
     response.header('etag', etag(organization.version));
     return OrganizationResponse.of(organization);
@@ -58,7 +58,8 @@ export class OrganizationsController {
     @Body() { name }: WriteOrganizationDto,
     @Res({ passthrough: true }) response: Response,
   ): Promise<OrganizationResponse> {
-    const organization = await this.organizations.rename(requiredVersion(ifMatch), name);
+    const version = await expectedVersion(ifMatch, async () => (await this.organizations.current()).version);
+    const organization = await this.organizations.rename(version, name);
     response.header('etag', etag(organization.version));
     return OrganizationResponse.of(organization);
   }

@@ -32,8 +32,14 @@ export class SyncRunner {
     @Inject(SYNC_SOURCES) private readonly sources: readonly SyncSource[],
   ) {}
 
-  async sync(connectionId: string): Promise<void> {
+  /** The run of a connection that is under way, or a new one. */
+  async begin(connectionId: string): Promise<SyncRun> {
     const { run } = await this.database.transaction(() => this.syncs.open(connectionId));
+    return run;
+  }
+
+  async sync(run: SyncRun): Promise<void> {
+    const { connectionId } = run;
     const parts = await this.partsOf(connectionId);
     for (const part of parts) {
       if (run.cursor !== null && part.cursor <= run.cursor) continue;
@@ -43,16 +49,20 @@ export class SyncRunner {
     await this.finish(run, parts);
   }
 
-  /** @param failure a stable code */
-  async fail(connectionId: string, failure: string): Promise<void> {
-    await this.database.transaction(async (client) => {
+  /**
+   * @param failure a stable code
+   * @returns false if the run is over, so that the failure does not count
+   */
+  async fail(id: string, failure: string): Promise<boolean> {
+    return this.database.transaction(async (client) => {
       const [run] = await client.syncRun.updateManyAndReturn({
-        where: { connectionId, status: 'RUNNING' },
+        where: { id, status: 'RUNNING' },
         data: { status: 'FAILED', failure, finishedAt: new Date() },
       });
-      if (run === undefined) return;
-      await this.audit.record('sync.failed', run.id, { connectionId, failure });
+      if (run === undefined) return false;
+      await this.audit.record('sync.failed', id, { connectionId: run.connectionId, failure });
       await this.tell(run);
+      return true;
     });
   }
 
@@ -74,6 +84,12 @@ export class SyncRunner {
   ): Promise<boolean> {
     const { connectionId } = run;
     return this.database.transaction(async (client) => {
+      // First, and so under a lock: a worker whose run another one has ended writes nothing.
+      const { count } = await client.syncRun.updateMany({
+        where: { id: run.id, status: 'RUNNING' },
+        data: { cursor },
+      });
+      if (count === 0) return false;
       const known = new Map(
         (await client.googleResource.findMany({ where: { connectionId, kind: source.kind, parent } })).map(
           (resource) => [resource.path, resource],
@@ -109,12 +125,12 @@ export class SyncRunner {
         },
         data: { removedAt: new Date() },
       });
-      const { count } = await client.syncRun.updateMany({
-        where: { id: run.id, status: 'RUNNING' },
-        data: { cursor, itemsSynced: { increment: added + changed.length + removed } },
+      await client.syncRun.updateMany({
+        where: { id: run.id },
+        data: { itemsSynced: { increment: added + changed.length + removed } },
       });
       await this.tell(run);
-      return count > 0;
+      return true;
     });
   }
 
@@ -122,23 +138,22 @@ export class SyncRunner {
   private async finish(run: SyncRun, parts: readonly Part[]): Promise<void> {
     const { id, connectionId } = run;
     await this.database.transaction(async (client) => {
+      const { count } = await client.syncRun.updateMany({
+        where: { id, status: 'RUNNING' },
+        data: { status: 'SUCCEEDED', cursor: null, finishedAt: new Date() },
+      });
+      if (count === 0) return;
       const { count: removed } = await client.googleResource.updateMany({
         where: { connectionId, removedAt: null, parent: { notIn: parts.map(({ parent }) => parent) } },
         data: { removedAt: new Date() },
       });
-      const [done] = await client.syncRun.updateManyAndReturn({
-        where: { id, status: 'RUNNING' },
-        data: {
-          status: 'SUCCEEDED',
-          cursor: null,
-          finishedAt: new Date(),
-          itemsSynced: { increment: removed },
-        },
+      const { itemsSynced } = await client.syncRun.update({
+        where: { id },
+        data: { itemsSynced: { increment: removed } },
       });
-      if (done === undefined) return;
-      await this.audit.record('sync.succeeded', id, { connectionId, itemsSynced: done.itemsSynced });
+      await this.audit.record('sync.succeeded', id, { connectionId, itemsSynced });
       await this.tell(run);
-      this.logger.log({ syncId: id, connectionId, itemsSynced: done.itemsSynced }, 'synced');
+      this.logger.log({ syncId: id, connectionId, itemsSynced }, 'synced');
     });
   }
 

@@ -27,6 +27,7 @@ import { ForMembers, Needs } from '../auth/access.guard.js';
 import { ChangeFeed } from '../common/changes/change-feed.js';
 import { lastEventId, stateEvents } from '../common/changes/state-events.js';
 import { EVENT_STREAM, LAST_EVENT_ID } from '../common/changes/state-events-openapi.js';
+import { StreamLimitGuard } from '../common/changes/stream-limit.guard.js';
 import { ApiProblems } from '../common/errors/api-problems.decorator.js';
 import type { Page } from '../common/pagination/keyset.js';
 import { UuidPipe } from '../common/validation/uuid.pipe.js';
@@ -87,7 +88,7 @@ export class SyncsController {
   }
 
   @Sse(':id/events')
-  @UseGuards(SyncGuard)
+  @UseGuards(StreamLimitGuard, SyncGuard)
   @ApiOperation({
     summary: 'Follow a sync',
     description: 'Each event `state` is the sync as `GET` has it. The stream ends with the last one.',

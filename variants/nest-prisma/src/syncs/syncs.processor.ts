@@ -14,6 +14,8 @@ import { SyncRunner } from './sync-runner.js';
 @Processor(SYNC_QUEUE, { ...WORKER_OPTIONS, concurrency: 3 })
 export class SyncsProcessor extends WorkerHost implements JobHandler, OnModuleDestroy {
   private readonly logger = new Logger(SyncsProcessor.name);
+  /** The run that a job works on: by the time that the job fails, the connection may have another one. */
+  private readonly runs = new WeakMap<AnyJob, string>();
 
   constructor(
     private readonly jobs: JobRunner,
@@ -27,16 +29,20 @@ export class SyncsProcessor extends WorkerHost implements JobHandler, OnModuleDe
     await this.jobs.run(job, token, this);
   }
 
-  async run({ name, data }: AnyJob): Promise<void> {
+  async run(job: AnyJob): Promise<void> {
+    const { name, data } = job;
     if (name !== 'syncConnection') throw new Error(`${name} is no job of this queue`);
-    await this.runner.sync(data.connectionId);
+    const run = await this.runner.begin(data.connectionId);
+    this.runs.set(job, run.id);
+    await this.runner.sync(run);
   }
 
   /** A run that goes on later is under way still. */
   async postponed(): Promise<void> {}
 
-  async failed({ data }: AnyJob, failure: string): Promise<void> {
-    if ('connectionId' in data) await this.runner.fail(data.connectionId, failure);
+  async failed(job: AnyJob, failure: string): Promise<boolean> {
+    const runId = this.runs.get(job);
+    return runId === undefined || this.runner.fail(runId, failure);
   }
 
   @OnWorkerEvent('error')

@@ -47,7 +47,7 @@ export class SyncsRedelivery {
     if (failed !== undefined) {
       // Workers died of it until BullMQ gave it up.
       await this.database.transaction(async () => {
-        await this.runner.fail(run.connectionId, 'INTERNAL');
+        if (!(await this.runner.fail(run.id, 'INTERNAL'))) return;
         const job = parseJob(failed.name, failed.data);
         await this.deadLetters.record(failed.queueName, `${failed.id}`, job, 'INTERNAL', failed.attemptsMade);
       });

@@ -5,13 +5,13 @@ import type { TrackingSetup } from '../generated/prisma/client.js';
 import type { SetupStatus, SetupStep } from '../generated/prisma/enums.js';
 import { inTime, JOB_OPTIONS, payload } from '../jobs/job-options.js';
 import { FLOWS, TRACKING_SETUP_QUEUE } from '../jobs/queue-names.js';
-import type { SetupStepHandler } from './steps/setup-step.js';
+import { inOrder, type SetupStepHandler } from './steps/setup-step.js';
 import { SETUP_STEPS } from './steps/setup-steps.js';
 
-type Attempt = Pick<TrackingSetup, 'id' | 'organizationId' | 'attempt'>;
+type Attempt = Pick<TrackingSetup, 'id' | 'organizationId' | 'attempt' | 'operation'>;
 
 /**
- * The jobs of set-ups. Their ids are made of the set-up, its attempt and the step: adding what is there already changes
+ * The jobs of operations. Their ids are made of the operation, its attempt and the step: adding what is there already changes
  * nothing. Everything here throws where Valkey is away.
  */
 @Injectable()
@@ -24,7 +24,7 @@ export class SetupQueue {
 
   /** A job for each step, which waits for that of the step before. */
   async add(setup: Attempt): Promise<void> {
-    const flow = this.steps.reduce<FlowJob | undefined>(
+    const flow = inOrder(this.steps, setup.operation).reduce<FlowJob | undefined>(
       (before, { step }) => ({
         ...this.job(setup, step),
         ...(before !== undefined && { children: [before] }),
@@ -34,7 +34,7 @@ export class SetupQueue {
     if (flow !== undefined) await inTime(this.flows.add(flow));
   }
 
-  /** A job that takes away what the steps have made. */
+  /** A job that takes back what the steps have done. */
   async addCompensation(setup: Attempt): Promise<void> {
     const { id: setupId, organizationId, attempt } = setup;
     const data = payload('compensateSetup', { organizationId, setupId, attempt });
@@ -57,7 +57,7 @@ export class SetupQueue {
 
   /** Removes the jobs that wait for one that has failed, and would wait for ever. */
   async removeWaiting(setup: Attempt): Promise<void> {
-    for (const { step } of [...this.steps].reverse()) {
+    for (const { step } of inOrder(this.steps, setup.operation).toReversed()) {
       const job = await this.queue.getJob(idOf(setup, step));
       if ((await job?.isWaitingChildren()) === true) await job?.remove({ removeChildren: false });
     }
@@ -74,10 +74,10 @@ export class SetupQueue {
   }
 }
 
-function idOf({ id, attempt }: Attempt, step: SetupStep): string {
+function idOf({ id, attempt }: Pick<Attempt, 'id' | 'attempt'>, step: SetupStep): string {
   return `${id}-${attempt}-${step.toLowerCase()}`;
 }
 
-function compensationOf({ id, attempt }: Attempt): string {
+function compensationOf({ id, attempt }: Pick<Attempt, 'id' | 'attempt'>): string {
   return `${id}-${attempt}-compensate`;
 }

@@ -10,7 +10,16 @@ import { SetupRunner } from './setup-runner.js';
 const AFTER_MS = 30_000;
 const AT_ONCE = 200;
 
-type Stale = Pick<TrackingSetup, 'id' | 'organizationId' | 'attempt' | 'status' | 'updatedAt'>;
+const SHOWN = {
+  id: true,
+  organizationId: true,
+  operation: true,
+  attempt: true,
+  status: true,
+  updatedAt: true,
+} as const;
+
+type Stale = Pick<TrackingSetup, keyof typeof SHOWN>;
 
 /** Adds the jobs of set-ups again that have not moved for a while: see `Redelivery`. */
 @Injectable()
@@ -29,7 +38,7 @@ export class SetupsRedelivery {
     const stale = await this.database.run({ purpose: 'redelivery' }, () =>
       this.database.client.trackingSetup.findMany({
         where: { updatedAt: { lt: new Date(Date.now() - after) } },
-        select: { id: true, organizationId: true, attempt: true, status: true, updatedAt: true },
+        select: SHOWN,
         orderBy: { updatedAt: 'asc' },
         take: AT_ONCE,
       }),
@@ -47,8 +56,11 @@ export class SetupsRedelivery {
     if (failed !== undefined) {
       // Workers died of it until BullMQ gave it up: nobody could tell what became of it.
       await this.database.transaction(async () => {
-        if (status === 'COMPENSATING') await this.runner.abandon({ setupId: id, attempt });
-        else await this.runner.fail({ setupId: id, attempt }, 'INTERNAL');
+        const counts =
+          status === 'COMPENSATING'
+            ? await this.runner.abandon({ setupId: id, attempt })
+            : await this.runner.fail({ setupId: id, attempt }, 'INTERNAL');
+        if (!counts) return;
         const job = parseJob(failed.name, failed.data);
         await this.deadLetters.record(failed.queueName, `${failed.id}`, job, 'INTERNAL', failed.attemptsMade);
       });

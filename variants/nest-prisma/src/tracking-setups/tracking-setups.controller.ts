@@ -28,6 +28,7 @@ import { ForMembers, Needs } from '../auth/access.guard.js';
 import { ChangeFeed } from '../common/changes/change-feed.js';
 import { lastEventId, stateEvents } from '../common/changes/state-events.js';
 import { EVENT_STREAM, LAST_EVENT_ID } from '../common/changes/state-events-openapi.js';
+import { StreamLimitGuard } from '../common/changes/stream-limit.guard.js';
 import { ApiProblems } from '../common/errors/api-problems.decorator.js';
 import {
   IDEMPOTENCY_KEY_HEADER,
@@ -62,7 +63,9 @@ export class TrackingSetupsController {
   @UseInterceptors(IdempotencyInterceptor)
   @ApiOperation({
     summary: 'Set a tracking up at Google',
-    description: 'A job does so, step by step. One that fails for good has what it made taken away again.',
+    description:
+      'Jobs do so, step by step. If one fails for good, what was made is removed again. A tracking that is set up is refused: ' +
+      'change it, or delete and restore it first. Of a tracking, one operation is under way at a time.',
   })
   @ApiHeader(IDEMPOTENCY_KEY_HEADER)
   @ApiAcceptedResponse({ type: TrackingSetupResponse, headers: LOCATION })
@@ -77,7 +80,7 @@ export class TrackingSetupsController {
   }
 
   @Get()
-  @ApiOperation({ summary: 'List set-ups' })
+  @ApiOperation({ summary: 'List setups, changes and deletions of trackings at Google' })
   @ApiOkResponse({ type: TrackingSetupPage })
   @ApiProblems(400, 401, 403)
   async listTrackingSetups(@Query() query: ListTrackingSetupsQuery): Promise<Page<TrackingSetupResponse>> {
@@ -85,7 +88,7 @@ export class TrackingSetupsController {
   }
 
   @Get(':id')
-  @ApiOperation({ summary: 'Get a set-up, and how far it is' })
+  @ApiOperation({ summary: 'Get an operation, and how far it is' })
   @ApiParam(ID)
   @ApiOkResponse({ type: TrackingSetupResponse })
   @ApiProblems(400, 401, 403, 404)
@@ -94,10 +97,10 @@ export class TrackingSetupsController {
   }
 
   @Sse(':id/events')
-  @UseGuards(TrackingSetupGuard)
+  @UseGuards(StreamLimitGuard, TrackingSetupGuard)
   @ApiOperation({
-    summary: 'Follow a set-up',
-    description: 'Each event `state` is the set-up as `GET` has it. The stream ends with the last one.',
+    summary: 'Follow an operation',
+    description: 'Each event `state` is the operation as `GET` has it. The stream ends with the last one.',
   })
   @ApiParam(ID)
   @ApiHeader(LAST_EVENT_ID)

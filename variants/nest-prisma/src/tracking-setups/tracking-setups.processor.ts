@@ -37,9 +37,9 @@ export class TrackingSetupsProcessor extends WorkerHost implements JobHandler, O
     if ('setupId' in data) await this.runner.postpone(data, until);
   }
 
-  async failed({ name, data }: AnyJob, failure: string): Promise<void> {
-    if (name === 'setUpStep') await this.runner.fail(data, failure);
-    else if (name === 'compensateSetup') await this.runner.abandon(data);
+  async failed({ name, data }: AnyJob, failure: string): Promise<boolean> {
+    if (name === 'setUpStep') return this.runner.fail(data, failure);
+    return name === 'compensateSetup' ? this.runner.abandon(data) : true;
   }
 
   @OnWorkerEvent('error')

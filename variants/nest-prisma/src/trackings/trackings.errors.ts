@@ -18,3 +18,14 @@ export class CustomerDeletedError extends DomainError {
     super('The customer of the tracking is deleted: restore that first.', 'CUSTOMER_DELETED', { customerId });
   }
 }
+
+/** Only Google confirms that a tracking is active or paused. */
+export class TrackingNotSetUpError extends DomainError {
+  constructor(trackingId: string) {
+    super(
+      'The tracking is not set up at Google, so it can be neither active nor paused. Set it up first.',
+      'TRACKING_NOT_SET_UP',
+      { trackingId },
+    );
+  }
+}

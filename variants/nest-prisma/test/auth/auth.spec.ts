@@ -7,6 +7,7 @@ import {
   type Client,
   changeAccount,
   createCustomer,
+  join,
   newMember,
   newOwner,
   serviceToken,
@@ -139,7 +140,7 @@ describe('whoever signs in', () => {
 
   it('and is a member of several names one', async () => {
     const other = await newOwner(service);
-    await other.post('/api/v1/members/invitations', { email: owner.email, role: 'VIEWER' });
+    await join(service, other, owner.email, 'VIEWER');
     const both = await asClient(service, owner.email, other.organizationId);
     const authorization = `Bearer ${both.token}`;
     const unnamed = await service.get('/api/v1/customers', { authorization });

@@ -50,7 +50,7 @@ it.each<[string, Record<string, string>]>([
 
 it('is documented in .env.example, every setting of it', () => {
   const documented = new Set(
-    [...readFileSync('.env.example', 'utf8').matchAll(/^#?([A-Z_]+)=/gm)].map(([, name]) => name),
+    [...readFileSync('.env.example', 'utf8').matchAll(/^#?([A-Z0-9_]+)=/gm)].map(([, name]) => name),
   );
   // GOOGLE_BASE_URL is for this service's own tests.
   const names = Object.keys(readConfig(REQUIRED)).filter((name) => documented.has(name) === false);

@@ -1,7 +1,8 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { migrate } from '../../src/database/migrate.js';
@@ -60,6 +61,86 @@ describe('the migrations', () => {
       const sql = await readFile(join('prisma/migrations', name, 'migration.sql'), 'utf8');
       expect(sql).toMatch(/^(--.*\n)*SET lock_timeout = '\d+s';\nSET statement_timeout = '\d+s';\n/);
     }
+  });
+
+  it('leave trackings with the status that Google has confirmed', async () => {
+    await stored.owner.query('CREATE DATABASE confirmed');
+    const url = Object.assign(new URL(stored.ownerUrl), { pathname: 'confirmed' }).href;
+    const owner = new pg.Client(url);
+    await owner.connect();
+    const apply = async (name: string) =>
+      owner.query(await readFile(join('prisma/migrations', name, 'migration.sql'), 'utf8'));
+    const names = (await readdir('prisma/migrations')).filter((name) => /^\d/.test(name)).sort();
+    const operations = names.findIndex((name) => name.endsWith('_tracking_operations'));
+    for (const name of names.slice(0, operations)) await apply(name);
+    const [organization, other] = [randomUUID(), randomUUID()];
+    const scope = (id: string) => owner.query(`SELECT set_config('app.organization_id', $1, false)`, [id]);
+    for (const id of [organization, other]) {
+      await scope(id);
+      await owner.query(`INSERT INTO organizations (id, name, updated_at) VALUES ($1, 'Acme', now())`, [id]);
+      await owner.query(
+        `INSERT INTO customers (id, name, email, updated_at) VALUES ($1, 'Bakery', 'a@example.com', now())`,
+        [id],
+      );
+      await owner.query(
+        `INSERT INTO google_connections (id, google_email, updated_at) VALUES ($1, 'a@example.com', now())`,
+        [id],
+      );
+    }
+    const setups: Readonly<Record<string, readonly string[]>> = {
+      DRAFT: [],
+      SETTING_UP: ['FAILED', 'RUNNING'],
+      ACTIVE: ['FAILED', 'SUCCEEDED'],
+      FAILED: ['FAILED'],
+    };
+    for (const [confirmed, statuses] of Object.entries(setups)) {
+      for (const status of ['ACTIVE', 'PAUSED']) {
+        const { rows } = await owner.query<{ id: string }>(
+          `INSERT INTO trackings (id, customer_id, name, kind, status, updated_at)
+           VALUES (gen_random_uuid(), $1, $2, 'PAGE_VIEW', $3::tracking_status, now()) RETURNING id`,
+          [other, `${confirmed} ${status}`, status],
+        );
+        for (const [index, setup] of statuses.entries())
+          await owner.query(
+            `INSERT INTO tracking_setups (id, tracking_id, connection_id, status, created_at, updated_at)
+             VALUES (gen_random_uuid(), $1, $2, $3::setup_status, now() + $4 * interval '1 s', now())`,
+            [rows[0]?.id, other, setup, index],
+          );
+      }
+    }
+    await owner.query(
+      `INSERT INTO tracking_setup_steps (setup_id, step, state, updated_at)
+       SELECT id, 'CONTAINER', 'DONE', now() FROM tracking_setups`,
+    );
+    await owner.query(`UPDATE tracking_setups SET finished_at = created_at WHERE status <> 'RUNNING'`);
+    await scope('');
+    // A worker that ends a setup locks its row, then the tracking.
+    const worker = new pg.Client(url);
+    await worker.connect();
+    await worker.query('BEGIN; LOCK TABLE tracking_setups IN ROW EXCLUSIVE MODE');
+    const applied = apply(names[operations] ?? '');
+    await sleep(200);
+    await worker.query('LOCK TABLE trackings IN ROW EXCLUSIVE MODE; COMMIT');
+    await worker.end();
+    await applied;
+    await scope(other);
+    const { rows: left } = await owner.query(
+      `SELECT DISTINCT t.status, s.state FROM trackings t
+         JOIN tracking_setups o ON o.tracking_id = t.id AND o.status = 'FAILED'
+         JOIN tracking_setup_steps s ON s.setup_id = o.id ORDER BY 1, 2`,
+    );
+    expect(left.map(({ status, state }) => `${status} ${state}`).sort()).toEqual([
+      'ACTIVE UNDONE',
+      'FAILED DONE',
+      'SETTING_UP DONE',
+    ]);
+    const { rows } = await owner.query('SELECT name, status FROM trackings');
+    expect(rows).toHaveLength(8);
+    for (const { name, status } of rows) expect(name).toMatch(new RegExp(`^${status} `));
+    await scope(organization);
+    expect((await owner.query('SELECT id FROM trackings')).rows).toEqual([]);
+    await owner.end();
+    await stored.owner.query('DROP DATABASE confirmed WITH (FORCE)');
   });
 
   it('are not applied with one role for all', async () => {

@@ -3,6 +3,7 @@ import { Database } from '../../src/database/database.js';
 import { SCOPES } from '../../src/google/scopes.js';
 import { GoogleConnectionsService } from '../../src/google-connections/google-connections.service.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
+import { eventually } from '../support/eventually.js';
 import { FakeGoogle } from '../support/fake-google.js';
 import { anEmail, type Client, newMember, newOwner } from '../support/people.js';
 import { startService, type TestService } from '../support/service.js';
@@ -209,6 +210,68 @@ describe('an access token', () => {
     expect(google.count('/token')).toBe(2);
   });
 
+  it('is renewed without a connection of the pool', async () => {
+    const small = await startService(stored, {
+      ...settings,
+      DATABASE_POOL_MAX: '2',
+      DATABASE_CONNECT_TIMEOUT_MS: '500',
+      WORKER_IN_API: 'false',
+    });
+    try {
+      const ids = [];
+      for (let count = 0; count < 5; count += 1) ids.push(await connect());
+      for (const id of ids) await expire(id);
+      const stranger = await newOwner(small);
+      google.latencyMs = 1_500;
+      const renewals = Promise.all(ids.map((id) => accessToken(id, small)));
+      await eventually(async () => expect(google.count('/token')).toBe(10));
+      expect((await stranger.get('/api/v1/customers')).status).toBe(200);
+      expect((await renewals).length).toBe(5);
+    } finally {
+      await small.stop();
+    }
+  });
+
+  it('is renewed by another process when the one that began has died', async () => {
+    const id = await connect();
+    await expire(id);
+    await stored.rows(
+      owner.organizationId,
+      `UPDATE google_connections SET renewal_id = gen_random_uuid(), renewal_ends_at = now() + interval '1 second'
+        WHERE id = $1`,
+      [id],
+    );
+    const start = performance.now();
+    expect(await accessToken(id)).toMatch(/^canary-access-/);
+    expect(performance.now() - start).toBeGreaterThan(800);
+    expect(await row(id)).toMatchObject({ renewal_id: null, renewal_ends_at: null });
+  });
+
+  it('that a renewal brings too late replaces no newer one', async () => {
+    const id = await connect();
+    await expire(id);
+    google.latencyMs = 500;
+    const late = accessToken(id);
+    await eventually(async () => expect(google.count('/token')).toBe(2));
+    await stored.rows(
+      owner.organizationId,
+      `UPDATE google_connections SET renewal_id = gen_random_uuid() WHERE id = $1`,
+      [id],
+    );
+    const before = await row(id);
+    await late;
+    expect((await row(id))?.access_token).toBe(before?.access_token);
+  });
+
+  it('is asked for by the next caller after a failure', async () => {
+    const id = await connect();
+    await expire(id);
+    google.faults.set('/token', [{ status: 400, body: { error: 'invalid_client' } }]);
+    await expect(accessToken(id)).rejects.toMatchObject({ code: 'GOOGLE_UNAVAILABLE' });
+    expect(await row(id)).toMatchObject({ renewal_id: null });
+    expect(await accessToken(id, other)).toMatch(/^canary-access-/);
+  });
+
   it('is asked for again where Google fails for a moment', async () => {
     const id = await connect();
     await expire(id);
@@ -227,6 +290,32 @@ describe('an access token', () => {
     expect((await owner.get(`${PATH}/${id}`)).body.status).toBe('RECONNECT_REQUIRED');
     const { body } = await owner.get(`/api/v1/audit-log?entityId=${id}`);
     expect(body.data[0].action).toBe('connection.reconnect-required');
+  });
+
+  it('is asked for again where the refused one was replaced meanwhile', async () => {
+    const id = await connect();
+    await expire(id);
+    google.latencyMs = 500;
+    google.faults.set('/token', [{ status: 400, body: { error: 'invalid_grant' } }]);
+    const late = accessToken(id);
+    await eventually(async () => expect(google.count('/token')).toBe(2));
+    // As connecting the account again does.
+    await stored.rows(
+      owner.organizationId,
+      `UPDATE google_connections SET renewal_id = NULL, renewal_ends_at = NULL WHERE id = $1`,
+      [id],
+    );
+    expect(await late).toMatch(/^canary-access-/);
+    expect((await owner.get(`${PATH}/${id}`)).body.status).toBe('CONNECTED');
+  });
+
+  it('is not asked for without a refresh token, and no renewal is begun', async () => {
+    const id = await connect();
+    await expire(id);
+    const sql = 'UPDATE google_connections SET refresh_token = NULL WHERE id = $1';
+    await stored.rows(owner.organizationId, sql, [id]);
+    await expect(accessToken(id)).rejects.toMatchObject({ code: 'RECONNECT_REQUIRED' });
+    expect(await row(id)).toMatchObject({ renewal_id: null });
   });
 
   it('of a row that was copied from another does not decrypt', async () => {

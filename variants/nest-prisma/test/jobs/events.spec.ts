@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { request, type Server, type ServerResponse } from 'node:http';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { lastValueFrom } from 'rxjs';
 import { ChangeFeed } from '../../src/common/changes/change-feed.js';
+import { StreamLimitGuard } from '../../src/common/changes/stream-limit.guard.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
+import { eventually } from '../support/eventually.js';
 import type { FakeGoogle } from '../support/fake-google.js';
 import { connectGoogle, startGoogle } from '../support/google.js';
-import { asClient, type Client, newOwner } from '../support/people.js';
+import { asClient, type Client, newOwner, signIn } from '../support/people.js';
 import { startService, type TestService } from '../support/service.js';
 import { askForSetup, follow, reaches, SETUPS, setupQueue } from './support.js';
 
@@ -85,6 +88,70 @@ describe('the events of a set-up', () => {
     const url = `${api.url}${SETUPS}/${id}/events`;
     const { events } = await follow(url, { ...headers(), 'last-event-id': `${version}` });
     expect(events.map((event) => event.data.status)).toEqual(['SUCCEEDED']);
+  });
+
+  it('are limited to 20 streams of a user at a process, closed ones not counted', async () => {
+    const queue = setupQueue(api);
+    await queue.pause();
+    const { id } = await askForSetup(owner, connectionId);
+    const url = `${api.url}${SETUPS}/${id}/events`;
+    const open = async () => {
+      const stream = new AbortController();
+      const { status } = await fetch(url, { headers: headers(), signal: stream.signal });
+      return { status, close: () => stream.abort() };
+    };
+    const streams = await Promise.all(Array.from({ length: 21 }, open));
+    expect(streams.filter(({ status }) => status === 200)).toHaveLength(20);
+    expect(streams.filter(({ status }) => status === 429)).toHaveLength(1);
+    for (const { close } of streams) close();
+    await eventually(async () => {
+      const { status, close } = await open();
+      close();
+      expect(status).toBe(200);
+    });
+    await queue.resume();
+    await reaches(owner, id, 'SUCCEEDED');
+  });
+
+  it('are not counted if the client has left before they begin', async () => {
+    const { id } = await askForSetup(owner, connectionId);
+    await reaches(owner, id, 'SUCCEEDED');
+    // A token that the process does not know yet: it asks the database for the memberships.
+    const client = await newOwner(api);
+    const url = new URL(`${api.url}${SETUPS}/${id}/events`);
+    const token = await signIn(client.email);
+    let [arrived, closed] = [0, 0];
+    const server = api.app.getHttpServer() as Server;
+    const count = (_request: unknown, response: ServerResponse) => {
+      arrived += 1;
+      response.once('close', () => {
+        closed += 1;
+      });
+    };
+    server.on('request', count);
+    const guard = jest.spyOn(StreamLimitGuard.prototype, 'canActivate');
+    const lock = await stored.owner.connect();
+    try {
+      await lock.query('BEGIN; LOCK TABLE memberships IN ACCESS EXCLUSIVE MODE');
+      const leaving = Array.from({ length: 20 }, () => {
+        const sent = request(url, {
+          agent: false,
+          headers: { authorization: `Bearer ${token}`, 'x-organization-id': client.organizationId },
+        });
+        sent.on('error', () => undefined).end();
+        return sent;
+      });
+      await eventually(async () => expect(arrived).toBe(20));
+      for (const sent of leaving) sent.destroy();
+      await eventually(async () => expect(closed).toBe(20));
+    } finally {
+      server.off('request', count);
+      await lock.query('COMMIT');
+      lock.release();
+    }
+    await eventually(async () => expect(guard).toHaveBeenCalledTimes(20));
+    guard.mockRestore();
+    expect((await fetch(url, { headers: headers(client) })).status).toBe(404);
   });
 
   it('are for members of the organization alone', async () => {

@@ -1,16 +1,37 @@
+import { randomUUID } from 'node:crypto';
 import { expect } from '@jest/globals';
 import { getQueueToken } from '@nestjs/bullmq';
 import type { Queue } from 'bullmq';
 import { SYNC_QUEUE, TRACKING_SETUP_QUEUE } from '../../src/jobs/queue-names.js';
+import type { TestDatabase } from '../support/database.js';
 import { eventually } from '../support/eventually.js';
-import { type Client, createCustomer, createTracking } from '../support/people.js';
-import type { TestService } from '../support/service.js';
+import type { FakeGoogle } from '../support/fake-google.js';
+import { connectGoogle, startGoogle } from '../support/google.js';
+import { type Client, createCustomer, createTracking, newOwner } from '../support/people.js';
+import { startService, type TestService } from '../support/service.js';
 
 export const SETUPS = '/api/v1/tracking-setups';
 export const DEAD_LETTERS = '/api/v1/dead-letters';
 
 export const setupQueue = ({ app }: TestService) => app.get<Queue>(getQueueToken(TRACKING_SETUP_QUEUE));
 export const syncQueue = ({ app }: TestService) => app.get<Queue>(getQueueToken(SYNC_QUEUE));
+
+/** Starts a Google with one account, and a service whose owner is connected to it. */
+export async function startAgency(stored: TestDatabase) {
+  const { google, settings } = await startGoogle();
+  google.tagManager.add('', 'accounts', { name: 'Agency' });
+  const service = await startService(stored, { ...settings, REDIS_PREFIX: `test-${randomUUID()}` });
+  const owner = await newOwner(service);
+  return { google, settings, service, owner, connectionId: await connectGoogle(google, owner) };
+}
+
+/** Deletes the jobs of a service, and stops it and its Google. */
+export async function stopAgency(service: TestService, google: FakeGoogle): Promise<void> {
+  await setupQueue(service).obliterate({ force: true });
+  await syncQueue(service).obliterate({ force: true });
+  await service.stop();
+  await google.stop();
+}
 
 /** Asks for the set-up of a new tracking. @returns what was answered */
 export async function askForSetup(client: Client, connectionId: string, changes: object = {}) {

@@ -4,10 +4,10 @@ import { SyncsRedelivery } from '../../src/syncs/syncs.redelivery.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { eventually } from '../support/eventually.js';
 import type { FakeGoogle } from '../support/fake-google.js';
-import { connectGoogle, startGoogle } from '../support/google.js';
+import { connectGoogle } from '../support/google.js';
 import { type Client, newMember, newOwner } from '../support/people.js';
 import { startService, type TestService } from '../support/service.js';
-import { DEAD_LETTERS, follow, syncQueue } from './support.js';
+import { DEAD_LETTERS, follow, startAgency, stopAgency, syncQueue } from './support.js';
 
 const SYNCS = '/api/v1/syncs';
 
@@ -20,20 +20,12 @@ let connectionId: string;
 
 beforeEach(async () => {
   stored = await createDatabase();
-  const started = await startGoogle();
-  google = started.google;
-  settings = started.settings;
-  google.tagManager.add('', 'accounts', { name: 'Agency' });
+  ({ google, settings, service, owner, connectionId } = await startAgency(stored));
   google.tagManager.add('accounts/1', 'containers', { name: 'Bakery' });
-  service = await startService(stored, { ...started.settings, REDIS_PREFIX: `test-${randomUUID()}` });
-  owner = await newOwner(service);
-  connectionId = await connectGoogle(google, owner);
 });
 
 afterEach(async () => {
-  await syncQueue(service).obliterate({ force: true });
-  await service.stop();
-  await google.stop();
+  await stopAgency(service, google);
   await stored.drop();
 });
 
@@ -51,6 +43,16 @@ const ends = (id: string, status: string) =>
     expect(body).toMatchObject({ status });
     return body;
   });
+
+it('what a connection reached is gone with it', async () => {
+  await ends((await sync()).id, 'SUCCEEDED');
+  expect(await resources()).toHaveLength(2);
+  expect((await owner.remove(`/api/v1/connections/${connectionId}`)).status).toBe(204);
+  expect(await resources()).toEqual([]);
+  const again = await connectGoogle(google, owner);
+  expect(await resources()).toEqual([]);
+  expect(again).not.toBe(connectionId);
+});
 
 describe('a sync', () => {
   it('finds what the connection reaches, and then only what has changed', async () => {

@@ -4,10 +4,18 @@ import { SetupsRedelivery } from '../../src/tracking-setups/setups.redelivery.js
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { eventually } from '../support/eventually.js';
 import type { FakeGoogle } from '../support/fake-google.js';
-import { connectGoogle, startGoogle } from '../support/google.js';
 import { type Client, createCustomer, createTracking, newMember, newOwner } from '../support/people.js';
-import { startService, type TestService } from '../support/service.js';
-import { askForSetup, DEAD_LETTERS, reaches, SETUPS, setupQueue, states } from './support.js';
+import type { TestService } from '../support/service.js';
+import {
+  askForSetup,
+  DEAD_LETTERS,
+  reaches,
+  SETUPS,
+  setupQueue,
+  startAgency,
+  states,
+  stopAgency,
+} from './support.js';
 
 const REFUSAL = {
   status: 403,
@@ -25,19 +33,10 @@ beforeAll(async () => {
 });
 
 beforeEach(async () => {
-  const started = await startGoogle();
-  google = started.google;
-  google.tagManager.add('', 'accounts', { name: 'Agency' });
-  service = await startService(stored, { ...started.settings, REDIS_PREFIX: `test-${randomUUID()}` });
-  owner = await newOwner(service);
-  connectionId = await connectGoogle(google, owner);
+  ({ google, service, owner, connectionId } = await startAgency(stored));
 });
 
-afterEach(async () => {
-  await setupQueue(service).obliterate({ force: true });
-  await service.stop();
-  await google.stop();
-});
+afterEach(() => stopAgency(service, google));
 
 afterAll(async () => {
   await stored.drop();
@@ -229,15 +228,6 @@ describe('a step that fails for good', () => {
     const refreshes = google.count('/token');
     expect((await letters()).map(({ attempts }: { attempts: number }) => attempts)).not.toContain(6);
     expect(google.count('/token')).toBe(refreshes);
-  });
-
-  it('since the tracking was deleted is undone', async () => {
-    google.latencyMs = 100;
-    const { id, trackingId } = await askForSetup(owner, connectionId);
-    const { body } = await owner.get(`/api/v1/trackings/${trackingId}`);
-    await owner.remove(`/api/v1/trackings/${trackingId}`, body.version);
-    expect((await reaches(owner, id, 'FAILED')).failure).toBe('TRACKING_NOT_FOUND');
-    expect(google.tagManager.all('workspaces')).toEqual([]);
   });
 });
 

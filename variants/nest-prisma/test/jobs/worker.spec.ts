@@ -95,6 +95,55 @@ describe('a worker in a process of its own', () => {
   }, 120_000);
 });
 
+describe('a worker that is killed', () => {
+  it.each<[string, object | undefined]>([
+    ['change', { status: 'PAUSED' }],
+    ['deletion', undefined],
+  ])(
+    'while it publishes a %s has that done by another, with one effect',
+    async (_what, wish) => {
+      const [first, second] = await Promise.all([freePort(), freePort()]);
+      const doomed = startWorker(first);
+      const { id: setup, trackingId } = await askForSetup(owner, connectionId);
+      const { steps } = await reaches(owner, setup, 'SUCCEEDED');
+      const container = steps[0].resources.containerPath;
+      const path = `/api/v1/trackings/${trackingId}`;
+      const next = Number(steps[3].resources.versionPath.split('/').at(-1)) + 1;
+      // The version is made, and nobody hears of it.
+      const url = `/tagmanager/v2/${container}/workspaces/${next}:create_version`;
+      google.faults.set(url, ['answer-lost']);
+      const list = `GET /tagmanager/v2/${container}/version_headers`;
+      google.faults.set(list, [{ status: 200, body: {} }, 'hangs']);
+      const { body } = await owner.get(path);
+      const asked = await (wish === undefined
+        ? owner.remove(path, body.version)
+        : owner.patch(path, wish, body.version));
+      expect(asked.status).toBe(202);
+      await eventually(async () => expect(google.count(url)).toBe(1));
+      doomed.kill('SIGKILL');
+      await once(doomed, 'exit');
+      google.faults.clear();
+      expect((await owner.get(path)).body).toMatchObject({ status: 'ACTIVE', version: body.version });
+      const other = startWorker(second);
+      try {
+        await reaches(owner, asked.body.id, 'SUCCEEDED');
+      } finally {
+        other.kill('SIGTERM');
+        await once(other, 'exit');
+      }
+      const mine = ({ name }: { name: string }) => name.includes(trackingId);
+      const tags = google.tagManager.published(container, 'tags').filter(mine);
+      const actions = [...google.ads.conversionActions.values()].filter(mine);
+      if (wish === undefined) expect([...tags, ...actions]).toEqual([]);
+      else expect([tags, actions]).toMatchObject([[{ paused: true }], [{ status: 'HIDDEN' }]]);
+      expect((await owner.get(path)).body).toMatchObject(wish ?? { code: 'TRACKING_NOT_FOUND' });
+      const versions = google.tagManager.all('versions').filter((each) => each.path.startsWith(container));
+      expect(versions).toHaveLength(2);
+    },
+    120_000,
+  );
+});
+
 /** A way to Valkey that can be closed. */
 class Gate {
   private readonly sockets = new Set<Socket>();

@@ -8,7 +8,15 @@ interface ConversionAction {
   readonly id: string;
   readonly name: string;
   readonly category: string;
+  readonly status: string;
 }
+
+type Operation = {
+  readonly create?: Partial<ConversionAction>;
+  readonly update?: Partial<ConversionAction>;
+  readonly updateMask?: string;
+  readonly remove?: string;
+};
 
 interface DataManagerEvent {
   readonly transactionId: string;
@@ -19,12 +27,14 @@ interface DataManagerEvent {
 /** Google Ads' API and, for conversions, the Data Manager's. */
 export class FakeAds {
   readonly customers = ['1234567890'];
-  /** By their resource names. */
+  /** By their resource names, without those that were removed. */
   readonly conversionActions = new Map<string, ConversionAction>();
   /** Conversions that count, by conversion action and transaction. */
   readonly conversions = new Map<string, DataManagerEvent>();
   /** Clicks that Google does not know. */
   readonly unknownClicks = new Set<string>();
+  /** Google keeps them, and refuses every change of them. */
+  private readonly removed = new Set<string>();
   private nextId = 9_007_199_254_740_993n;
 
   respond(request: ApiRequest): Reply {
@@ -47,11 +57,15 @@ export class FakeAds {
   private search(query: string): Reply {
     const id = /conversion_action\.id = (\d+)/.exec(query)?.[1];
     const name = /conversion_action\.name = '((?:[^'\\]|\\.)*)'/.exec(query)?.[1]?.replace(/\\(.)/g, '$1');
+    const like = /conversion_action\.name LIKE '%([^%]*)%'/.exec(query)?.[1];
     const results = [...this.conversionActions.values()]
-      .filter((action) => action.id === id || action.name === name)
-      .map(({ resourceName, id: own }) => ({
+      .filter(
+        (action) =>
+          action.id === id || action.name === name || (like !== undefined && action.name.includes(like)),
+      )
+      .map(({ id: own, ...members }) => ({
         conversionAction: {
-          resourceName,
+          ...members,
           tagSnippets: [
             { type: 'WEBPAGE', pageFormat: 'AMP', globalSiteTag: '<amp>', eventSnippet: '<amp>' },
             {
@@ -66,22 +80,31 @@ export class FakeAds {
     return { status: 200, body: results.length === 0 ? {} : { results } };
   }
 
-  private mutate(
-    customer: string,
-    [operation]: [{ create?: { name: string; category: string }; remove?: string }],
-  ): Reply {
-    if (operation.remove !== undefined) {
-      if (!this.conversionActions.delete(operation.remove))
-        return refuse(400, 'mutateError', 'RESOURCE_NOT_FOUND');
-      return { status: 200, body: { results: [{ resourceName: operation.remove }] } };
+  private mutate(customer: string, [operation]: [Operation]): Reply {
+    const { create, update, updateMask = '', remove } = operation;
+    const target = remove ?? update?.resourceName;
+    if (target !== undefined && this.removed.has(target))
+      return refuse(400, 'contextError', 'OPERATION_NOT_PERMITTED_FOR_REMOVED_RESOURCE');
+    const found = this.conversionActions.get(target ?? '');
+    if (target !== undefined && found === undefined) return refuse(400, 'mutateError', 'RESOURCE_NOT_FOUND');
+    if (remove !== undefined) {
+      this.removed.add(remove);
+      this.conversionActions.delete(remove);
+      return { status: 200, body: { results: [{ resourceName: remove }] } };
     }
-    const { name = '', category = '' } = operation.create ?? {};
-    if ([...this.conversionActions.values()].some((action) => action.name === name)) {
+    const { name = '' } = create ?? update ?? {};
+    const others = [...this.conversionActions.values()].filter((action) => action !== found);
+    if (others.some((action) => action.name === name))
       return refuse(400, 'conversionActionError', 'DUPLICATE_NAME');
-    }
-    const id = String(this.nextId++);
-    const resourceName = `customers/${customer}/conversionActions/${id}`;
-    this.conversionActions.set(resourceName, { resourceName, id, name, category });
+    const id = found?.id ?? String(this.nextId++);
+    const resourceName = found?.resourceName ?? `customers/${customer}/conversionActions/${id}`;
+    // An update changes what its mask names, and nothing else.
+    const changes = Object.fromEntries(
+      Object.entries(update ?? {}).filter(([member]) => updateMask.split(',').includes(member)),
+    );
+    const { category = '', status = 'ENABLED' } = create ?? {};
+    const action = { name, category, status, ...found, ...changes, resourceName, id };
+    this.conversionActions.set(resourceName, action);
     return { status: 200, body: { results: [{ resourceName }] } };
   }
 

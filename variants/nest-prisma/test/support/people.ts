@@ -60,9 +60,27 @@ export async function newMember(
   role: 'ADMIN' | 'MEMBER' | 'VIEWER' | 'OWNER',
 ): Promise<Client> {
   const email = anEmail();
+  await join(service, owner, email, role);
+  return asClient(service, email, owner.organizationId);
+}
+
+/** Invites the user of an address, who accepts. */
+export async function join(
+  service: TestService,
+  owner: Client,
+  email: string,
+  role: 'ADMIN' | 'MEMBER' | 'VIEWER' | 'OWNER',
+): Promise<void> {
   const { status } = await owner.post('/api/v1/members/invitations', { email, role });
   if (status !== 201) throw new Error(`the invitation answered ${status}`);
-  return asClient(service, email, owner.organizationId);
+  const accepted = await accept(service, await signIn(email), owner.organizationId);
+  if (accepted.status !== 204) throw new Error(`accepting answered ${accepted.status}`);
+}
+
+/** Accepts an invitation by a token. */
+export function accept(service: TestService, token: string, organizationId: string): Promise<Answer> {
+  const path = `/api/v1/me/invitations/${organizationId}/accept`;
+  return service.post(path, undefined, { authorization: `Bearer ${token}` });
 }
 
 /** Signs somebody in again, to act for an organization. */

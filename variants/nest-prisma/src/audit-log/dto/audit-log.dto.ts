@@ -38,8 +38,8 @@ export class AuditLogEntry {
   readonly createdBy!: string | null;
 
   static of(line: AuditLog): AuditLogEntry {
-    const { organizationId: _hidden, ...shown } = line;
-    return shown;
+    const { id, action, entityId, changes, requestId, createdAt, createdBy } = line;
+    return { id, action, entityId, changes, requestId, createdAt, createdBy };
   }
 }
 

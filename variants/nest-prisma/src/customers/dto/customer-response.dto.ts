@@ -35,8 +35,9 @@ export class CustomerResponse {
   readonly deletedAt!: Date | null;
 
   static of(customer: Customer): CustomerResponse {
-    const { organizationId: _hidden, ...shown } = customer;
-    return shown;
+    const { id, name, email, websiteUrl, status, version, createdAt, updatedAt, createdBy, deletedAt } =
+      customer;
+    return { id, name, email, websiteUrl, status, version, createdAt, updatedAt, createdBy, deletedAt };
   }
 }
 

@@ -6,7 +6,9 @@ import { CONFIG } from '../../common/config/config.module.js';
 import type { Config } from '../../config/config.js';
 import { ensure } from '../calls/ensure.js';
 import { type GoogleCall, GoogleCalls } from '../calls/google-calls.js';
+import { hasMarker } from '../calls/marker.js';
 import { GoogleNotConfiguredError, GoogleRequestError } from '../google.errors.js';
+import { MAX_RESPONSE_BYTES } from '../response-limit.js';
 import { type Conversion, type ConversionFailure, faultsOf, toEvent } from './conversions.js';
 
 /** Of the API. Google keeps each for about a year: https://developers.google.com/google-ads/api/docs/sunset-dates */
@@ -35,12 +37,29 @@ const conversionActions = z.object({
       z.object({
         conversionAction: z.object({
           resourceName: z.string(),
+          name: z.string().optional(),
+          category: z.string().optional(),
+          status: z.string().optional(),
           tagSnippets: z.array(snippet.partial()).default([]),
         }),
       }),
     )
     .default([]),
 });
+
+type ConversionActionState = z.output<typeof conversionActions>['results'][number]['conversionAction'];
+
+/** A condition of Google's query language, and the marker that the name must have. */
+interface Condition {
+  readonly where: string;
+  readonly marker?: string;
+}
+
+/** One operation of `conversionActions:mutate`. */
+type Mutation =
+  | { readonly create: object }
+  | { readonly update: { readonly resourceName: string }; readonly updateMask: string }
+  | { readonly remove: string };
 
 /** What a conversion is, in Google's words. */
 export const CONVERSION_CATEGORIES = [
@@ -68,6 +87,19 @@ export interface ConversionAction {
   readonly id: string;
 }
 
+export interface ConversionActionSpec {
+  readonly name: string;
+  readonly category: ConversionCategory;
+  /** HIDDEN: it counts nothing, and can be enabled again. ENABLED unless stated. */
+  readonly status?: 'ENABLED' | 'HIDDEN';
+}
+
+/** Finds an action that people may have renamed: by its resource name, if known, else by the marker in its name. */
+export interface ConversionActionIdentity {
+  readonly resourceName?: string | undefined;
+  readonly marker: string;
+}
+
 /** What goes into a web site: the first once into each page, the second where the conversion happens. */
 export interface TagSnippet {
   readonly globalSiteTag: string;
@@ -90,7 +122,7 @@ export interface UploadResult {
  */
 @Injectable()
 export class AdsService {
-  private readonly http = new Gaxios();
+  private readonly http = new Gaxios({ maxContentLength: MAX_RESPONSE_BYTES });
 
   constructor(
     private readonly calls: GoogleCalls,
@@ -110,22 +142,30 @@ export class AdsService {
     return resourceNames.map((resourceName) => ({ resourceName, customerId: idOf(resourceName) }));
   }
 
-  /** Found by its name, or created: one that a tag on a web site reports. */
+  /** Creates an action that a tag on a web site reports, or changes the one that there is where it differs. */
   async ensureConversionAction(
     connectionId: string,
     customerId: string,
-    { name, category }: { readonly name: string; readonly category: ConversionCategory },
+    { status = 'ENABLED', ...spec }: ConversionActionSpec,
+    identity?: ConversionActionIdentity,
   ): Promise<ConversionAction> {
-    const resourceName = await ensure(
+    const wanted = { ...spec, status };
+    const { resourceName, ...found } = await ensure<ConversionActionState>(
+      () => this.findConversionAction(connectionId, customerId, namedBy(spec.name, identity)),
       async () => {
-        const where = `conversion_action.name = ${quoted(name)} AND conversion_action.status != 'REMOVED'`;
-        return (await this.findConversionAction(connectionId, customerId, where))?.resourceName;
-      },
-      async () => {
-        const create = { name, category, type: 'WEBPAGE', status: 'ENABLED' };
-        return this.mutateConversionAction(connectionId, customerId, { create });
+        const create = { ...wanted, type: 'WEBPAGE' };
+        return {
+          ...wanted,
+          tagSnippets: [],
+          resourceName: await this.mutateConversionAction(connectionId, customerId, { create }),
+        };
       },
     );
+    if (found.name !== wanted.name || found.category !== wanted.category || found.status !== wanted.status) {
+      const update = { resourceName, ...wanted };
+      const updateMask = Object.keys(wanted).join(',');
+      await this.mutateConversionAction(connectionId, customerId, { update, updateMask });
+    }
     return { resourceName, id: idOf(resourceName) };
   }
 
@@ -135,7 +175,7 @@ export class AdsService {
     conversionActionId: string,
   ): Promise<TagSnippet> {
     const where = `conversion_action.id = ${BigInt(conversionActionId)}`;
-    const action = await this.findConversionAction(connectionId, customerId, where);
+    const action = await this.findConversionAction(connectionId, customerId, [{ where }]);
     const found = action?.tagSnippets.find(
       ({ type, pageFormat }) => type === 'WEBPAGE' && pageFormat === 'HTML',
     );
@@ -174,14 +214,16 @@ export class AdsService {
     return { accepted, failures };
   }
 
-  /** Done as well where it is gone already. */
+  /** Removes an action for good: Google never enables it again. Succeeds if there is none. */
   async removeConversionAction(
     connectionId: string,
     customerId: string,
-    resourceName: string,
+    identity: ConversionActionIdentity,
   ): Promise<void> {
+    const found = await this.findConversionAction(connectionId, customerId, namedBy('', identity));
+    if (found === undefined) return;
     try {
-      await this.mutateConversionAction(connectionId, customerId, { remove: resourceName });
+      await this.mutateConversionAction(connectionId, customerId, { remove: found.resourceName });
     } catch (error) {
       if (!(error instanceof GoogleRequestError) || !GONE.includes(error.reason)) throw error;
     }
@@ -231,22 +273,33 @@ export class AdsService {
     }
   }
 
-  private async findConversionAction(connectionId: string, customerId: string, where: string) {
+  /** @param conditions the first that an action fulfills counts: Google's query language has no OR */
+  private async findConversionAction(
+    connectionId: string,
+    customerId: string,
+    conditions: readonly Condition[],
+  ) {
     const call = { api: 'ads', method: 'googleAds.search', connectionId, isRepeatable: true } as const;
-    const query =
-      'SELECT conversion_action.resource_name, conversion_action.tag_snippets ' +
-      `FROM conversion_action WHERE ${where}`;
-    const found = await this.request(call, `customers/${customerId}/googleAds:search`, { query });
-    return conversionActions.parse(found).results[0]?.conversionAction;
+    for (const { where, marker } of conditions) {
+      const query =
+        'SELECT conversion_action.resource_name, conversion_action.name, conversion_action.category, ' +
+        'conversion_action.status, conversion_action.tag_snippets ' +
+        `FROM conversion_action WHERE ${where}`;
+      const found = await this.request(call, `customers/${customerId}/googleAds:search`, { query });
+      const actions = conversionActions.parse(found).results.map((result) => result.conversionAction);
+      const action = actions.find(({ name }) => marker === undefined || hasMarker(name, marker));
+      if (action !== undefined) return action;
+    }
+    return undefined;
   }
 
   /** @returns the name of what was changed */
   private async mutateConversionAction(
     connectionId: string,
     customerId: string,
-    operation: { readonly create: object } | { readonly remove: string },
+    operation: Mutation,
   ): Promise<string> {
-    const isRepeatable = 'remove' in operation;
+    const isRepeatable = !('create' in operation);
     const call = { api: 'ads', method: 'conversionActions.mutate', connectionId, isRepeatable } as const;
     const path = `customers/${customerId}/conversionActions:mutate`;
     const { results } = mutated.parse(await this.request(call, path, { operations: [operation] }));
@@ -276,6 +329,19 @@ export class AdsService {
     );
     return answer;
   }
+}
+
+/** The conditions that find an action which was not removed. */
+function namedBy(name: string, identity?: ConversionActionIdentity): Condition[] {
+  const there = "conversion_action.status != 'REMOVED'";
+  if (identity === undefined) return [{ where: `conversion_action.name = ${quoted(name)} AND ${there}` }];
+  const { resourceName, marker } = identity;
+  return [
+    ...(resourceName === undefined
+      ? []
+      : [{ where: `conversion_action.id = ${BigInt(idOf(resourceName))} AND ${there}` }]),
+    { where: `conversion_action.name LIKE ${quoted(`%${marker}%`)} AND ${there}`, marker },
+  ];
 }
 
 /** `customers/1/conversionActions/2` is 2. */

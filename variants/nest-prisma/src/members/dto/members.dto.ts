@@ -50,7 +50,7 @@ export class MembersResponse {
 
   @ApiProperty({
     type: [InvitationResponse],
-    description: 'those who have not signed in since they were invited',
+    description: 'those that were not accepted yet, at most 200',
   })
   readonly invitations!: InvitationResponse[];
 }

@@ -37,8 +37,9 @@ export class SyncResponse {
   readonly finishedAt!: Date | null;
 
   static of(run: SyncRun): SyncResponse {
-    const { organizationId: _hidden, cursor: _internal, ...shown } = run;
-    return shown;
+    const { id, connectionId, status, itemsSynced, failure, createdAt, updatedAt, createdBy, finishedAt } =
+      run;
+    return { id, connectionId, status, itemsSynced, failure, createdAt, updatedAt, createdBy, finishedAt };
   }
 }
 

@@ -2,7 +2,7 @@ import { ApiPropertyOptional } from '@nestjs/swagger';
 import { IsEnum, IsIn, IsOptional, IsUUID } from 'class-validator';
 import type { Sort } from '../../common/pagination/keyset.js';
 import { PageQuery } from '../../common/pagination/page.dto.js';
-import { SetupStatus } from '../../generated/prisma/enums.js';
+import { SetupStatus, TrackingOperation } from '../../generated/prisma/enums.js';
 
 const SORTS = ['createdAt', '-createdAt'] as const;
 
@@ -11,6 +11,11 @@ export class ListTrackingSetupsQuery extends PageQuery {
   @IsOptional()
   @IsUUID()
   readonly trackingId?: string;
+
+  @ApiPropertyOptional({ enum: TrackingOperation, enumName: 'TrackingOperation' })
+  @IsOptional()
+  @IsEnum(TrackingOperation)
+  readonly operation?: TrackingOperation;
 
   @ApiPropertyOptional({ enum: SetupStatus, enumName: 'SetupStatus' })
   @IsOptional()

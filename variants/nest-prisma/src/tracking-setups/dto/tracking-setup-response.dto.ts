@@ -1,7 +1,8 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { PageInfo } from '../../common/pagination/page.dto.js';
-import { SetupStatus, SetupStep, StepState } from '../../generated/prisma/enums.js';
-import type { Resources } from '../steps/setup-step.js';
+import { SetupStatus, SetupStep, StepState, TrackingOperation } from '../../generated/prisma/enums.js';
+import type { TrackingChanges } from '../setup-runner.js';
+import { inOrder, type Resources } from '../steps/setup-step.js';
 import type { SetupWithSteps } from '../tracking-setups.service.js';
 
 const ORDER = Object.values(SetupStep);
@@ -13,7 +14,7 @@ export class SetupStepResponse {
   @ApiProperty({
     enum: StepState,
     enumName: 'StepState',
-    description: 'UNDONE: what it had made was taken away again',
+    description: 'UNDONE: what it had done was taken back',
   })
   readonly state!: StepState;
 
@@ -42,10 +43,22 @@ export class TrackingSetupResponse {
   @ApiProperty({ type: String, nullable: true })
   readonly adsCustomerId!: string | null;
 
+  @ApiProperty({ enum: TrackingOperation, enumName: 'TrackingOperation' })
+  readonly operation!: TrackingOperation;
+
+  @ApiProperty({
+    type: 'object',
+    nullable: true,
+    additionalProperties: { type: 'string' },
+    description: 'of an UPDATE: the members of the tracking that change once Google has the change',
+    example: { status: 'PAUSED' },
+  })
+  readonly changes!: TrackingChanges | null;
+
   @ApiProperty({
     enum: SetupStatus,
     enumName: 'SetupStatus',
-    description: 'COMPENSATING: a step has failed for good, and what was made is being taken away',
+    description: 'COMPENSATING: a step has failed for good, and what was done is being taken back',
   })
   readonly status!: SetupStatus;
 
@@ -93,14 +106,32 @@ export class TrackingSetupResponse {
   readonly finishedAt!: Date | null;
 
   static of(setup: SetupWithSteps): TrackingSetupResponse {
-    const { organizationId: _hidden, steps, ...shown } = setup;
-    const done = steps.filter(({ state }) => state === 'DONE').length;
+    const done = setup.steps.filter(({ state }) => state === 'DONE').length;
+    const steps = setup.steps.toSorted((one, other) => ORDER.indexOf(one.step) - ORDER.indexOf(other.step));
     return {
-      ...shown,
+      id: setup.id,
+      trackingId: setup.trackingId,
+      connectionId: setup.connectionId,
+      tagManagerAccountId: setup.tagManagerAccountId,
+      adsCustomerId: setup.adsCustomerId,
+      operation: setup.operation,
+      changes: setup.changes as TrackingChanges | null,
+      status: setup.status,
       progress: steps.length === 0 ? 0 : Math.round((100 * done) / steps.length),
-      steps: steps
-        .toSorted((one, other) => ORDER.indexOf(one.step) - ORDER.indexOf(other.step))
-        .map(({ step, state, resources }) => ({ step, state, resources: resources as Resources })),
+      steps: inOrder(steps, setup.operation).map(({ step, state, resources }) => ({
+        step,
+        state,
+        resources: resources as Resources,
+      })),
+      attempt: setup.attempt,
+      failedStep: setup.failedStep,
+      failure: setup.failure,
+      retryAt: setup.retryAt,
+      version: setup.version,
+      createdAt: setup.createdAt,
+      updatedAt: setup.updatedAt,
+      createdBy: setup.createdBy,
+      finishedAt: setup.finishedAt,
     };
   }
 }

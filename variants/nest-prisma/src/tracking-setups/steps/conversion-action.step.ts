@@ -2,7 +2,13 @@ import { Injectable } from '@nestjs/common';
 import type { TrackingKind } from '../../generated/prisma/enums.js';
 import { AdsService, type ConversionCategory } from '../../google/ads/ads.service.js';
 import { GoogleRequestError } from '../../google/google.errors.js';
-import { type Resources, type SetupStepHandler, type StepContext } from './setup-step.js';
+import {
+  googleName,
+  type Resources,
+  type SetupStepHandler,
+  type StepContext,
+  type Target,
+} from './setup-step.js';
 
 const CATEGORIES: Readonly<Record<TrackingKind, ConversionCategory>> = {
   PAGE_VIEW: 'PAGE_VIEW',
@@ -20,34 +26,45 @@ export class ConversionActionStep implements SetupStepHandler {
   constructor(private readonly ads: AdsService) {}
 
   async run(context: StepContext): Promise<Resources> {
-    const { setup } = context;
-    const action = await this.ensure(context);
-    const made = { conversionAction: action.resourceName };
-    await context.note(made);
-    const snippet = await this.ads.getTagSnippet(setup.connectionId, setup.adsCustomerId ?? '', action.id);
-    return { ...made, ...conversionOf(snippet.eventSnippet) };
+    return this.bring(context, context.after);
   }
 
   async undo(context: StepContext): Promise<void> {
-    const { setup, made } = context;
-    // Where the answer was lost there may be one all the same, by this name; where Google refuses, there is none.
-    const resourceName =
-      made(this.step).conversionAction ??
-      (
-        await this.ensure(context).catch((error) => {
-          if (error instanceof GoogleRequestError) return undefined;
-          throw error;
-        })
-      )?.resourceName;
-    if (resourceName === undefined) return;
-    await this.ads.removeConversionAction(setup.connectionId, setup.adsCustomerId ?? '', resourceName);
+    try {
+      await this.bring(context, context.before);
+    } catch (error) {
+      // A setup that Google refuses has made nothing, and nothing is left to remove.
+      const isMade = context.made(this.step).conversionAction !== undefined;
+      if (isMade || context.before !== undefined || !(error instanceof GoogleRequestError)) throw error;
+    }
   }
 
-  private async ensure({ setup, tracking, name }: StepContext) {
-    return this.ads.ensureConversionAction(setup.connectionId, setup.adsCustomerId ?? '', {
-      name,
-      category: CATEGORIES[tracking.kind],
-    });
+  private async bring(context: StepContext, wanted: Target | undefined): Promise<Resources> {
+    const { connectionId, adsCustomerId: customerId, trackingId: marker } = context.setup;
+    if (customerId === null) return {}; // set up before the service had Google Ads
+    const known = context.made(this.step);
+    const identity = { resourceName: known.conversionAction, marker };
+    if (wanted === undefined) {
+      await this.ads.removeConversionAction(connectionId, customerId, identity);
+      return {};
+    }
+    const { resourceName, id } = await this.ads.ensureConversionAction(
+      connectionId,
+      customerId,
+      {
+        name: googleName(wanted),
+        category: CATEGORIES[wanted.kind],
+        status: wanted.isPaused ? 'HIDDEN' : 'ENABLED',
+      },
+      identity,
+    );
+    if (resourceName === known.conversionAction && known.conversionLabel !== undefined) return known;
+    const made = { conversionAction: resourceName };
+    await context.note(made);
+    const snippet = await this.ads.getTagSnippet(connectionId, customerId, id);
+    const resources = { ...made, ...conversionOf(snippet.eventSnippet) };
+    await context.note(resources);
+    return resources;
   }
 }
 

@@ -1,11 +1,16 @@
 import { Injectable } from '@nestjs/common';
-import type { Tracking } from '../../generated/prisma/client.js';
 import {
   TagManagerService,
   type TagSpec,
   type TriggerSpec,
 } from '../../google/tag-manager/tag-manager.service.js';
-import { needed, type Resources, type SetupStepHandler, type StepContext } from './setup-step.js';
+import {
+  googleName,
+  type Resources,
+  type SetupStepHandler,
+  type StepContext,
+  type Target,
+} from './setup-step.js';
 
 /** The trigger that watches the visitor, and the tag that reports what they did. */
 @Injectable()
@@ -15,39 +20,72 @@ export class TagStep implements SetupStepHandler {
   constructor(private readonly tagManager: TagManagerService) {}
 
   async run(context: StepContext): Promise<Resources> {
-    const { setup, tracking, name } = context;
-    const workspace = needed(context, 'CONTAINER', 'workspacePath');
-    const trigger = await this.tagManager.ensureTrigger(
-      setup.connectionId,
-      workspace,
-      triggerFor(tracking, name),
-    );
-    await context.note({ triggerPath: trigger.path });
-    const tag = await this.tagManager.ensureTag(setup.connectionId, workspace, {
-      name,
-      firingTriggerId: [trigger.id],
-      ...tagFor(tracking, context.made('CONVERSION_ACTION')),
-    });
-    return { triggerPath: trigger.path, tagPath: tag.path };
+    const { workspacePath } = context.made('CONTAINER');
+    // No workspace: there is no container (any more).
+    return workspacePath === undefined ? {} : this.bring(context, workspacePath, context.after);
   }
 
-  /** They go with their workspace. */
+  /** The changes go with their workspace; those of a version `PublishStep` takes back. */
   async undo(): Promise<void> {}
+
+  /** Brings what a workspace holds in line with what is wanted: a tag and its trigger, or neither. */
+  async bring(context: StepContext, workspace: string, wanted: Target | undefined): Promise<Resources> {
+    const { connectionId, trackingId: marker } = context.setup;
+    const { triggerPath, tagPath } = context.made(this.step);
+    const ofTrigger = { id: idOf(triggerPath), marker };
+    const ofTag = { id: idOf(tagPath), marker };
+    if (wanted === undefined) {
+      // In this order: Google keeps a trigger that a tag refers to.
+      await this.tagManager.removeTag(connectionId, workspace, ofTag);
+      await this.tagManager.removeTrigger(connectionId, workspace, ofTrigger);
+      return context.made(this.step); // should it be taken back before there is a version
+    }
+    const name = googleName(wanted);
+    const trigger = await this.tagManager.ensureTrigger(
+      connectionId,
+      workspace,
+      { name, ...triggerFor(wanted) },
+      ofTrigger,
+    );
+    const tag = await this.tagManager.ensureTag(
+      connectionId,
+      workspace,
+      {
+        name,
+        firingTriggerId: [trigger.id],
+        paused: wanted.isPaused,
+        ...tagFor(wanted, context.made('CONVERSION_ACTION')),
+      },
+      ofTag,
+    );
+    return { triggerPath: trigger.path, tagPath: tag.path };
+  }
 }
 
-function triggerFor({ kind, selector }: Tracking, name: string): TriggerSpec {
+/** A workspace has an entity of a version under its own path; the id stays. */
+function idOf(path: string | undefined): string | undefined {
+  return path?.split('/').at(-1);
+}
+
+/** All members that a kind may have, so that a tracking of another kind leaves none behind. */
+function triggerFor({ kind, selector }: Target): Omit<TriggerSpec, 'name'> {
+  const none = { filter: [], customEventFilter: [] };
   switch (kind) {
     case 'PAGE_VIEW':
-      return { name, type: 'pageview' };
+      return { ...none, type: 'pageview' };
     case 'FORM_SUBMISSION':
-      return { name, type: 'formSubmission', ...matching('{{Form Element}}', selector) };
+      return { ...none, type: 'formSubmission', filter: matching('{{Form Element}}', selector) };
     case 'BUTTON_CLICK':
-      return { name, type: 'click', ...matching('{{Click Element}}', selector) };
+      return { ...none, type: 'click', filter: matching('{{Click Element}}', selector) };
     case 'PHONE_CALL':
-      return { name, type: 'linkClick', ...matching('{{Click Element}}', selector ?? 'a[href^="tel:"]') };
+      return {
+        ...none,
+        type: 'linkClick',
+        filter: matching('{{Click Element}}', selector ?? 'a[href^="tel:"]'),
+      };
     case 'PURCHASE':
       return {
-        name,
+        ...none,
         type: 'customEvent',
         customEventFilter: [condition('equals', '{{_event}}', 'purchase')],
       };
@@ -55,7 +93,7 @@ function triggerFor({ kind, selector }: Tracking, name: string): TriggerSpec {
 }
 
 function matching(element: string, selector: string | null) {
-  return selector === null ? {} : { filter: [condition('cssSelector', element, selector)] };
+  return selector === null ? [] : [condition('cssSelector', element, selector)];
 }
 
 function condition(type: string, one: string, other: string) {
@@ -69,7 +107,7 @@ function condition(type: string, one: string, other: string) {
 }
 
 /** Reports a conversion to Google Ads; where there is none, an event to the page's data layer. */
-function tagFor({ id, kind }: Tracking, { conversionId, conversionLabel }: Resources): Omit<TagSpec, 'name'> {
+function tagFor({ id, kind }: Target, { conversionId, conversionLabel }: Resources): Omit<TagSpec, 'name'> {
   if (conversionId !== undefined && conversionLabel !== undefined) {
     return {
       type: 'awct',

@@ -38,8 +38,21 @@ export class TrackingResponse {
   readonly deletedAt!: Date | null;
 
   static of(tracking: Tracking): TrackingResponse {
-    const { organizationId: _hidden, ...shown } = tracking;
-    return shown;
+    const { id, customerId, name, kind, selector, status } = tracking;
+    const { version, createdAt, updatedAt, createdBy, deletedAt } = tracking;
+    return {
+      id,
+      customerId,
+      name,
+      kind,
+      selector,
+      status,
+      version,
+      createdAt,
+      updatedAt,
+      createdBy,
+      deletedAt,
+    };
   }
 }
 

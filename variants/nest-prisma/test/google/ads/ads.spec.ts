@@ -66,7 +66,9 @@ describe('a conversion action', () => {
     const name = `Order of the baker's "best" \\ cake`;
     const first = await ensure(name);
     expect(await ensure(name)).toEqual(first);
-    expect([...google.ads.conversionActions.values()]).toEqual([{ ...first, name, category: 'PURCHASE' }]);
+    expect([...google.ads.conversionActions.values()]).toEqual([
+      { ...first, name, category: 'PURCHASE', status: 'ENABLED' },
+    ]);
     // More than JavaScript's numbers hold.
     expect(first.id).toMatch(/^9007199254740\d+$/);
   });
@@ -86,6 +88,38 @@ describe('a conversion action', () => {
     expect(google.ads.conversionActions.size).toBe(1);
   });
 
+  it('is changed where it differs, and found though people have renamed it', async () => {
+    const { resourceName } = await ensure('Order (7)');
+    const change = (name: string, status: 'ENABLED' | 'HIDDEN', known?: string) =>
+      as((ads) =>
+        ads.ensureConversionAction(
+          id,
+          CUSTOMER,
+          { name, category: 'SIGNUP', status },
+          { resourceName: known, marker: '7' },
+        ),
+      );
+    await change('Order now (7)', 'HIDDEN');
+    const [action] = google.ads.conversionActions.values();
+    expect(action).toMatchObject({
+      resourceName,
+      name: 'Order now (7)',
+      category: 'SIGNUP',
+      status: 'HIDDEN',
+    });
+    google.ads.conversionActions.set(resourceName, {
+      ...(action as NonNullable<typeof action>),
+      name: 'Mine',
+    });
+    await change('Order (7)', 'ENABLED', resourceName);
+    expect([...google.ads.conversionActions.values()]).toEqual([
+      { ...action, name: 'Order (7)', status: 'ENABLED' },
+    ]);
+    const sent = google.count(MUTATE);
+    await change('Order (7)', 'ENABLED', resourceName);
+    expect(google.count(MUTATE)).toBe(sent);
+  });
+
   it('has a tag for web pages', async () => {
     const action = await ensure('Order');
     const tag = await as((ads) => ads.getTagSnippet(id, CUSTOMER, action.id));
@@ -99,9 +133,10 @@ describe('a conversion action', () => {
 
   it('is removed, also where it is gone already', async () => {
     const { resourceName } = await ensure('Order');
-    for (const _time of [1, 2]) await as((ads) => ads.removeConversionAction(id, CUSTOMER, resourceName));
+    const action = { resourceName, marker: 'Order' };
+    for (const _time of [1, 2]) await as((ads) => ads.removeConversionAction(id, CUSTOMER, action));
     expect(google.ads.conversionActions.size).toBe(0);
-    const elsewhere = as((ads) => ads.removeConversionAction(id, '1111111111', resourceName));
+    const elsewhere = as((ads) => ads.removeConversionAction(id, '1111111111', action));
     await expect(elsewhere).rejects.toMatchObject({ reason: 'USER_PERMISSION_DENIED' });
   });
 });

@@ -45,6 +45,13 @@ const named = (kind: string, name: string) =>
 
 const workspace = () => as((tagManager) => tagManager.ensureWorkspace(id, container, { name: 'Set-up' }));
 
+/** A workspace with something to make a version of. */
+const changedWorkspace = async () => {
+  const { path } = await workspace();
+  await as((tagManager) => tagManager.ensureTag(id, path, { name: 'Conversion', type: 'awct' }));
+  return path;
+};
+
 const KINDS: readonly [string, (tagManager: TagManagerService, parent: string) => Promise<object>][] = [
   [
     'variables',
@@ -122,7 +129,7 @@ describe('Tag Manager', () => {
   });
 
   it('makes one version where the answer is lost, though the workspace is gone with it', async () => {
-    const { path } = await workspace();
+    const path = await changedWorkspace();
     google.faults.set(`/tagmanager/v2/${path}:create_version`, ['answer-lost']);
     const make = () =>
       as((tagManager) => tagManager.createVersion(id, path, { name: 'Set-up 1', notes: 'x' }));
@@ -131,12 +138,12 @@ describe('Tag Manager', () => {
     expect(named('versions', 'Set-up 1')).toHaveLength(1);
     expect(version).toEqual({
       path: expect.stringContaining(container),
-      versionId: version.path.split('/').at(-1),
+      versionId: version?.path.split('/').at(-1),
     });
   });
 
   it('says so where a workspace does not compile', async () => {
-    const { path } = await workspace();
+    const path = await changedWorkspace();
     google.faults.set(`/tagmanager/v2/${path}:create_version`, [
       { status: 200, body: { compilerError: true } },
     ]);
@@ -144,22 +151,90 @@ describe('Tag Manager', () => {
     await expect(make).rejects.toMatchObject({ code: 'GOOGLE_REQUEST_REFUSED', reason: 'compilerError' });
   });
 
-  it('publishes a version, again where the answer is lost', async () => {
+  it('makes no version of a workspace without changes', async () => {
     const { path } = await workspace();
-    const version = await as((tagManager) => tagManager.createVersion(id, path, { name: 'Set-up 3' }));
-    google.faults.set(`/tagmanager/v2/${version.path}:publish`, ['answer-lost']);
-    await as((tagManager) => tagManager.publish(id, version.path));
-    expect(google.tagManager.live.get(container)).toBe(version.path);
+    expect(
+      await as((tagManager) => tagManager.createVersion(id, path, { name: 'Set-up 2' })),
+    ).toBeUndefined();
+    expect(named('versions', 'Set-up 2')).toEqual([]);
+  });
+
+  it('says so where somebody else has changed the same', async () => {
+    const path = await changedWorkspace();
+    await as((tagManager) => tagManager.createVersion(id, path, { name: 'Set-up 4' }));
+    const mine = await workspace();
+    const spec = { name: 'Conversion', type: 'awct', paused: true };
+    await as((tagManager) => tagManager.ensureTag(id, mine.path, spec));
+    google.tagManager.edit(container, (theirs) => {
+      const tag = google.tagManager.all('tags').find((each) => each.path.startsWith(theirs));
+      google.tagManager.put(tag?.path ?? '', { name: 'Conversion', type: 'html' });
+    });
+    const make = as((tagManager) => tagManager.createVersion(id, mine.path, { name: 'Set-up 5' }));
+    await expect(make).rejects.toMatchObject({ reason: 'syncError' });
+  });
+
+  it('publishes a version, again where the answer is lost, and never an older one', async () => {
+    const first = await as(async (tagManager) =>
+      tagManager.createVersion(id, await changedWorkspace(), { name: 'Set-up 3' }),
+    );
+    const path = first?.path ?? '';
+    google.faults.set(`/tagmanager/v2/${path}:publish`, ['answer-lost']);
+    await as((tagManager) => tagManager.publish(id, path));
+    expect(google.tagManager.live.get(container)).toBe(path);
+    google.tagManager.edit(container, (theirs) =>
+      google.tagManager.add(theirs, 'tags', { name: 'Theirs', type: 'html' }),
+    );
+    const later = google.tagManager.live.get(container);
+    await as((tagManager) => tagManager.publish(id, path));
+    expect(google.tagManager.live.get(container)).toBe(later);
+  });
+
+  it('changes a tag where it differs, keeps what others added, and reads again what others changed', async () => {
+    const path = await changedWorkspace();
+    const [tag] = google.tagManager.all('tags').filter((each) => each.path.startsWith(path));
+    google.tagManager.put(tag?.path ?? '', { name: 'Conversion', type: 'awct', notes: 'theirs' });
+    google.faults.set(`PUT /tagmanager/v2/${tag?.path}`, [{ status: 412 }]);
+    const pause = () =>
+      as((tagManager) =>
+        tagManager.ensureTag(
+          id,
+          path,
+          { name: 'Paused', type: 'awct', paused: true },
+          { id: tag?.path.split('/').at(-1), marker: 'x' },
+        ),
+      );
+    await pause();
+    expect(google.tagManager.all('tags').filter((each) => each.path.startsWith(path))).toEqual([
+      expect.objectContaining({ name: 'Paused', paused: true, notes: 'theirs' }),
+    ]);
+    const sent = google.count(`/tagmanager/v2/${tag?.path}`, 'PUT');
+    expect(sent).toBe(2);
+    await pause();
+    expect(google.count(`/tagmanager/v2/${tag?.path}`, 'PUT')).toBe(sent);
+  });
+
+  it('removes tag and trigger, and is content where there is none', async () => {
+    const { path } = await workspace();
+    const name = 'Order (7)';
+    const trigger = await as((tagManager) => tagManager.ensureTrigger(id, path, { name, type: 'click' }));
+    const spec = { name, type: 'awct', firingTriggerId: [trigger.id] };
+    await as((tagManager) => tagManager.ensureTag(id, path, spec));
+    for (const _time of [1, 2]) {
+      await as((tagManager) => tagManager.removeTag(id, path, { marker: '7' }));
+      await as((tagManager) => tagManager.removeTrigger(id, path, { marker: '7' }));
+    }
+    expect([...named('tags', name), ...named('triggers', name)]).toEqual([]);
   });
 
   it('deletes a workspace, and is content where there is none', async () => {
     const { path } = await workspace();
-    for (const _time of [1, 2]) await as((tagManager) => tagManager.deleteWorkspace(id, path));
+    const remove = () => as((tagManager) => tagManager.deleteWorkspace(id, container, { name: 'Set-up' }));
+    for (const _time of [1, 2]) await remove();
     expect(named('workspaces', 'Set-up')).toEqual([]);
-    google.faults.set(`/tagmanager/v2/${path}`, [{ status: 403 }]);
-    await expect(as((tagManager) => tagManager.deleteWorkspace(id, path))).rejects.toMatchObject({
-      code: 'GOOGLE_REQUEST_REFUSED',
-    });
+    const next = await workspace();
+    expect(next.path).not.toBe(path);
+    google.faults.set(`DELETE /tagmanager/v2/${next.path}`, [{ status: 403 }]);
+    await expect(remove()).rejects.toMatchObject({ code: 'GOOGLE_REQUEST_REFUSED' });
   });
 });
 
