@@ -60,7 +60,19 @@ describe('a problem', () => {
     ['a malformed id', 400, 'VALIDATION_FAILED', () => fetch(`${service.url}/events/42`)],
     ['a path that cannot be decoded', 400, 'BAD_REQUEST', () => fetch(`${service.url}/events/%E0%A4%A`)],
     ['a body that is not JSON', 400, 'MALFORMED_JSON', () => send('{"name":')],
-    ['an empty body', 400, 'MALFORMED_JSON', () => send('')],
+    ['an empty body', 400, 'VALIDATION_FAILED', () => send('')],
+    [
+      'a body that is not UTF-8',
+      400,
+      'MALFORMED_JSON',
+      () => send(Buffer.concat([Buffer.from('{"name":"'), Buffer.from([0xe9, 0xff]), Buffer.from('"}')])),
+    ],
+    [
+      'a method that the path has not',
+      405,
+      'METHOD_NOT_ALLOWED',
+      () => fetch(`${service.url}/events`, { method: 'PUT' }),
+    ],
     ['a body that tampers with prototypes', 400, 'MALFORMED_JSON', () => send('{"__proto__":{"sold":1}}')],
     ['a body of the wrong type', 415, 'UNSUPPORTED_MEDIA_TYPE', () => send('<event/>', 'application/xml')],
     [
@@ -84,7 +96,7 @@ describe('a problem', () => {
     ['a body that is no object', 400, 'VALIDATION_FAILED', () => send('[]')],
   ];
 
-  function send(body: string, type = 'application/json'): Promise<Response> {
+  function send(body: string | Uint8Array<ArrayBuffer>, type = 'application/json'): Promise<Response> {
     return fetch(`${service.url}/events`, { method: 'POST', body, headers: { 'content-type': type } });
   }
 
@@ -100,6 +112,15 @@ describe('a problem', () => {
       instance: new URL(response.url).pathname,
       requestId: response.headers.get('x-request-id'),
     });
+  });
+
+  it.each([
+    ['/events', 'PUT', 'GET, HEAD, POST'],
+    ['/events/42?x=1', 'DELETE', 'GET, HEAD, PATCH'],
+    ['/events/42/tickets/purchase', 'GET', 'POST'],
+  ])('names the methods of %s where it does not take %s', async (path, method, allow) => {
+    const { status, headers } = await service.request(method, path);
+    expect([status, headers.get('allow')]).toEqual([405, allow]);
   });
 
   it('of the service itself tells nothing but the request id', async () => {

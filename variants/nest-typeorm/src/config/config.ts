@@ -17,7 +17,11 @@ const schema = z
   });
 
 const { OTEL_SERVICE_NAME } = serviceSettings;
-const migrationSchema = z.object({ ...databaseSettings, ...migrationSettings, OTEL_SERVICE_NAME });
+const migrationSchema = z.object({
+  ...databaseSettings,
+  ...migrationSettings,
+  OTEL_SERVICE_NAME,
+});
 
 /** For what is required: fit for reading the service's decorators, and for nothing that connects. */
 export const PLACEHOLDERS = { DATABASE_URL: 'postgresql://nobody@localhost/none' };

@@ -3,7 +3,7 @@ import type { MigrationConfig } from '../config/config.js';
 
 /** How the service and its commands connect. All waiting is bounded: for a connection, a lock, a statement. */
 export function connectionOptions(
-  config: Omit<MigrationConfig, 'MIGRATION_DATABASE_URL'>,
+  config: Omit<MigrationConfig, 'MIGRATION_DATABASE_URL' | 'MIGRATION_STATEMENT_TIMEOUT_MS'>,
   url = config.DATABASE_URL,
 ) {
   return {

@@ -11,7 +11,12 @@ import { migrations } from './migrations/index.js';
 /** The schema's owner, for migrations. The running service has a data source of its own. */
 export function ownerDataSource(config: MigrationConfig): DataSource {
   return new DataSource({
-    ...connectionOptions(config, config.MIGRATION_DATABASE_URL),
+    ...connectionOptions(
+      { ...config, DATABASE_STATEMENT_TIMEOUT_MS: config.MIGRATION_STATEMENT_TIMEOUT_MS },
+      config.MIGRATION_DATABASE_URL,
+    ),
+    // One holds the lock of migrations, and another one runs them.
+    poolSize: 2,
     entities: [Event, Purchase, Ticket, IdempotencyKey],
     migrations,
     migrationsTransactionMode: 'each',

@@ -1,4 +1,5 @@
 import type { DataSource } from 'typeorm';
+import { applyGrants } from './apply-grants.js';
 
 /** What the running service may do. It owns nothing, and changes no table but in these ways. */
 const GRANTS: Readonly<Record<string, string>> = {
@@ -18,10 +19,10 @@ export async function grantToApplication(owner: DataSource, appUrl: string): Pro
   const role = decodeURIComponent(new URL(appUrl).username);
   const [{ current_user: self }] = await owner.query<[{ current_user: string }]>('SELECT current_user');
   if (role === '' || role === self) return;
-  const name = owner.driver.escape(role);
-  await owner.query(`GRANT USAGE ON SCHEMA public TO ${name}`);
-  for (const [table, privileges] of Object.entries(GRANTS)) {
-    await owner.query(`REVOKE ALL ON ${owner.driver.escape(table)} FROM ${name}`);
-    await owner.query(`GRANT ${privileges} ON ${owner.driver.escape(table)} TO ${name}`);
+  const runner = owner.createQueryRunner();
+  try {
+    await applyGrants((sql, values) => runner.query(sql, values), role, GRANTS);
+  } finally {
+    await runner.release();
   }
 }

@@ -12,8 +12,8 @@ import {
 /**
  * Something that tickets are sold for.
  *
- * The row is hot while its tickets sell: `sold` and `version` change with every group of purchases. No index covers
- * them, so PostgreSQL updates the row in place of its page (HOT); the migration leaves room there by a fillfactor.
+ * The row is hot while its tickets sell: `sold` changes with every group of purchases. No index covers
+ * it, so PostgreSQL updates the row in place of its page (HOT); the migration leaves room there by a fillfactor.
  */
 @Entity('events')
 @Check('CHK_events_sold', 'sold >= 0 AND sold <= capacity')
@@ -61,7 +61,7 @@ export class Event {
   @Column('character', { length: 3 })
   currency!: string;
 
-  /** For optimistic locking; the ETag. Every change of the row raises it. */
+  /** For optimistic locking. Every edit raises it, and no sale. */
   @VersionColumn({ type: 'integer', default: 1 })
   version!: number;
 

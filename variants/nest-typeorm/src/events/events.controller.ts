@@ -10,7 +10,7 @@ import {
 } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { ApiProblems } from '../common/errors/api-problems.decorator.js';
-import { etag, matchesNone, requiredVersion } from '../common/http/etag.js';
+import { etag, expectedVersion, matchesNone } from '../common/http/etag.js';
 import { ETAG_HEADER, IF_MATCH, IF_NONE_MATCH, NOT_MODIFIED } from '../common/http/etag-openapi.js';
 import type { Page } from '../common/pagination/page.js';
 import { UuidPipe } from '../common/validation/uuid.pipe.js';
@@ -36,7 +36,7 @@ export class EventsController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<EventResponse> {
     const event = await this.events.create(body);
-    reply.header('location', `/events/${event.id}`).header('etag', etag(event.version));
+    reply.header('location', `/events/${event.id}`).header('etag', etag(event.version, event.sold));
     return EventResponse.of(event);
   }
 
@@ -61,8 +61,8 @@ export class EventsController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<EventResponse | undefined> {
     const event = await this.events.get(id);
-    reply.header('etag', etag(event.version));
-    if (matchesNone(ifNoneMatch, event.version)) {
+    reply.header('etag', etag(event.version, event.sold));
+    if (matchesNone(ifNoneMatch, event.version, event.sold)) {
       reply.status(HttpStatus.NOT_MODIFIED);
       return undefined;
     }
@@ -84,8 +84,9 @@ export class EventsController {
     @Body() body: UpdateEventDto,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<EventResponse> {
-    const event = await this.events.update(id, requiredVersion(ifMatch), body);
-    reply.header('etag', etag(event.version));
+    const version = await expectedVersion(ifMatch, async () => (await this.events.get(id)).version);
+    const event = await this.events.update(id, version, body);
+    reply.header('etag', etag(event.version, event.sold));
     return EventResponse.of(event);
   }
 }

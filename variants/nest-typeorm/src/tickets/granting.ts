@@ -5,6 +5,7 @@ import {
   EventStartedError,
   IdempotencyKeyReusedError,
   NotEnoughTicketsError,
+  PurchaseTimedOutError,
   SoldOutError,
 } from './tickets.errors.js';
 
@@ -42,6 +43,8 @@ export function grantOrders(
 
   const outcomes = orders.map((order): PurchaseOutcome => {
     const { idempotency, quantity } = order;
+    // The wait for the lock may have been longer than the client's.
+    if (order.isAbandoned()) return new PurchaseTimedOutError(event.id);
     const answer = idempotency === undefined ? undefined : remembered.get(idempotency.key);
     if (idempotency !== undefined && answer !== undefined) {
       if (!answer.fingerprint.equals(idempotency.fingerprint))

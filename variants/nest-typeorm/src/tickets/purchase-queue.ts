@@ -13,7 +13,7 @@ export interface PurchaseQueueOptions {
   readonly groupMax: number;
   /** How many orders may be waiting or in a transaction in this process. */
   readonly queueMax: number;
-  /** How long an order may wait for its transaction to begin, in milliseconds. */
+  /** How long after its request an order may wait for its transaction to begin, in milliseconds. */
   readonly waitMaxMs: number;
   /** Told the size of each group that goes into a transaction. */
   readonly onGroup?: (size: number) => void;
@@ -21,7 +21,6 @@ export interface PurchaseQueueOptions {
 
 interface Waiting {
   readonly order: PurchaseOrder;
-  readonly deadline: number;
   readonly resolve: (purchase: GrantedPurchase) => void;
   readonly reject: (error: unknown) => void;
   /** Runs a function with the trace and the logger of the request that brought the order. */
@@ -70,8 +69,7 @@ export class PurchaseQueue {
       return Promise.reject(new QueueFullError(order.eventId, this.size));
     this.size += 1;
     return new Promise((resolve, reject) => {
-      const deadline = performance.now() + this.options.waitMaxMs;
-      this.enqueue({ order, deadline, resolve, reject, inItsContext: AsyncLocalStorage.snapshot() });
+      this.enqueue({ order, resolve, reject, inItsContext: AsyncLocalStorage.snapshot() });
     });
   }
 
@@ -122,10 +120,10 @@ export class PurchaseQueue {
    * @returns what gives each order its answer; never rejects
    */
   private async decide(eventId: string, group: readonly Waiting[]): Promise<() => void> {
-    const now = performance.now();
-    const begun = group.filter(({ deadline }) => deadline >= now);
+    const earliest = performance.now() - this.options.waitMaxMs;
+    const begun = group.filter(({ order }) => order.receivedAt >= earliest && !order.isAbandoned());
     for (const waiting of group)
-      if (waiting.deadline < now) this.fail(waiting, new PurchaseTimedOutError(eventId));
+      if (!begun.includes(waiting)) this.fail(waiting, new PurchaseTimedOutError(eventId));
     if (begun.length === 0) return () => undefined;
 
     this.options.onGroup?.(begun.length);

@@ -3,18 +3,18 @@ import {
   Column,
   CreateDateColumn,
   Entity,
-  Index,
   JoinColumn,
   ManyToOne,
   PrimaryColumn,
   type Relation,
+  Unique,
 } from 'typeorm';
 import { Event } from '../events/event.entity.js';
 
 /** A sale of one to ten tickets. The buyer's data is stored and never read back over HTTP: there is no authentication. */
 @Entity('purchases')
 @Check('CHK_purchases_quantity', 'quantity >= 1 AND quantity <= 10')
-@Index('IDX_purchases_event', ['eventId'])
+@Unique('UQ_purchases_event_id', ['eventId', 'id'])
 export class Purchase {
   /** UUIDv7, made by the service. */
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'PK_purchases' })

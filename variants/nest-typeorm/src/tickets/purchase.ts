@@ -9,6 +9,10 @@ export interface PurchaseOrder {
   readonly quantity: number;
   readonly buyerName: string;
   readonly buyerEmail: string;
+  /** When the request came, by the clock of `performance.now()`. */
+  readonly receivedAt: number;
+  /** Whether the client has its response, or is gone: such an order must not be granted. */
+  readonly isAbandoned: () => boolean;
   readonly idempotency?: { readonly key: string; readonly fingerprint: Buffer };
 }
 

@@ -15,7 +15,19 @@ export class Ticket {
   @Column('uuid', { name: 'purchase_id' })
   purchaseId!: string;
 
+  /** A purchase of the ticket's event: the foreign key has both columns. */
   @ManyToOne(() => Purchase, { nullable: false })
-  @JoinColumn({ name: 'purchase_id', foreignKeyConstraintName: 'FK_tickets_purchase' })
+  @JoinColumn([
+    {
+      name: 'event_id',
+      referencedColumnName: 'eventId',
+      foreignKeyConstraintName: 'FK_tickets_event_purchase',
+    },
+    {
+      name: 'purchase_id',
+      referencedColumnName: 'id',
+      foreignKeyConstraintName: 'FK_tickets_event_purchase',
+    },
+  ])
   purchase?: Relation<Purchase>;
 }

@@ -45,6 +45,10 @@ export class TicketsController {
     const { response, replayed } = await this.tickets.purchase(
       eventId,
       body,
+      {
+        receivedAt: performance.now() - reply.elapsedTime,
+        isAbandoned: () => reply.sent || reply.raw.destroyed,
+      },
       readIdempotencyKey(idempotencyKey),
     );
     if (replayed) reply.header('idempotency-replayed', 'true');

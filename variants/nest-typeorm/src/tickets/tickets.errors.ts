@@ -32,10 +32,10 @@ export class IdempotencyKeyReusedError extends DomainError {
   }
 }
 
-/** The purchase waited too long and was given up before it began: nothing was sold. */
+/** The purchase waited longer than it may, or than its client did: nothing was sold. */
 export class PurchaseTimedOutError extends DomainError {
   constructor(eventId: string) {
-    super('The purchase waited too long and was not begun. Try again.', 'LOCK_TIMEOUT', { eventId });
+    super('The purchase waited too long, and nothing was sold. Try again.', 'LOCK_TIMEOUT', { eventId });
   }
 }
 

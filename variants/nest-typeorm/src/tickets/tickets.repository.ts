@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import pRetry from 'p-retry';
 import type { PoolClient } from 'pg';
 import { DataSource, LessThan } from 'typeorm';
-import { isRetryable } from '../common/errors/sql-state.js';
+import { isRetryable, violatedConstraint } from '../common/errors/sql-state.js';
 import type { Event } from '../events/event.entity.js';
 import { EventNotFoundError } from '../events/events.errors.js';
 import { grantOrders, type RememberedAnswer, type Sale } from './granting.js';
@@ -36,7 +36,7 @@ const WRITE_SALES = `
       AS k (key, fingerprint, response) ORDER BY key
   )
   UPDATE events
-     SET sold = sold + $13, sold_out = (sold + $13 = capacity), version = version + 1, updated_at = $9
+     SET sold = sold + $13, sold_out = (sold + $13 = capacity), updated_at = $9
    WHERE id = $1`;
 
 /** Data access of sales, and nothing else. */
@@ -60,7 +60,8 @@ export class TicketsRepository {
       minTimeout: 10,
       maxTimeout: 200,
       randomize: true,
-      shouldRetry: ({ error }) => isRetryable(error),
+      // Another event's sale has just taken the key: the second attempt sees which request it belongs to.
+      shouldRetry: ({ error }) => isRetryable(error) || violatedConstraint(error) === 'PK_idempotency_keys',
     });
   }
 

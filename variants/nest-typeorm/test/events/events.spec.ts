@@ -99,8 +99,8 @@ describe('GET /events/:id', () => {
     const id = await createEvent(service);
     await service.post(`/events/${id}/tickets/purchase`, aPurchase(3));
     const { headers, body } = await service.get(`/events/${id}`, { 'if-none-match': '"1"' });
-    expect(headers.get('etag')).toBe('"2"');
-    expect(body).toMatchObject({ sold: 3, available: 97, version: 2 });
+    expect(headers.get('etag')).toBe('"1.3"');
+    expect(body).toMatchObject({ sold: 3, available: 97, version: 1 });
   });
 
   it('tells an unknown event from a malformed id', async () => {
@@ -150,9 +150,9 @@ describe('PATCH /events/:id', () => {
   it('never lets the capacity fall below what is sold', async () => {
     const id = await createEvent(service, { capacity: 10 });
     await service.post(`/events/${id}/tickets/purchase`, aPurchase(5));
-    const refused = await service.patch(`/events/${id}`, { capacity: 4 }, { 'if-match': '"2"' });
+    const refused = await service.patch(`/events/${id}`, { capacity: 4 }, { 'if-match': '"1"' });
     expect([refused.status, refused.body.code, refused.body.sold]).toEqual([409, 'CAPACITY_BELOW_SOLD', 5]);
-    const exact = await service.patch(`/events/${id}`, { capacity: 5 }, { 'if-match': '"2"' });
+    const exact = await service.patch(`/events/${id}`, { capacity: 5 }, { 'if-match': '"1.5"' });
     expect(exact.body).toMatchObject({ capacity: 5, available: 0 });
   });
 
@@ -160,7 +160,7 @@ describe('PATCH /events/:id', () => {
     const id = await createEvent(service, { capacity: 1, name: 'Availability' });
     await service.post(`/events/${id}/tickets/purchase`, aPurchase(1));
     expect(await ids('/events?q=Availability&available=true')).toEqual([]);
-    await service.patch(`/events/${id}`, { capacity: 2 }, { 'if-match': '"2"' });
+    await service.patch(`/events/${id}`, { capacity: 2 }, { 'if-match': '"1.1"' });
     expect(await ids('/events?q=Availability&available=true')).toEqual([id]);
     expect(await ids('/events?q=Availability&available=false')).toEqual([]);
   });
@@ -175,14 +175,49 @@ describe('PATCH /events/:id', () => {
     },
   );
 
-  it.each(['1', 'W/"1"', '"1", "2"', '*', '"abc"'])(
-    'refuses If-Match: %s, which names no version',
-    async (tag) => {
-      const id = await createEvent(service);
-      const { status, body } = await service.patch(`/events/${id}`, { name: 'x' }, { 'if-match': tag });
-      expect([status, body.code]).toEqual([400, 'BAD_REQUEST']);
-    },
-  );
+  it.each(['W/"1"', '"7", "1"', '*'])('takes If-Match: %s for version 1', async (tag) => {
+    const id = await createEvent(service);
+    const { status, body } = await service.patch(`/events/${id}`, { name: 'x' }, { 'if-match': tag });
+    expect([status, body.version]).toEqual([200, 2]);
+  });
+
+  it.each(['"abc"', '"2", "3"', 'W/"2"'])('refuses a change of version 1 with If-Match: %s', async (tag) => {
+    const id = await createEvent(service);
+    const { status, body } = await service.patch(`/events/${id}`, { name: 'x' }, { 'if-match': tag });
+    expect([status, body.code]).toEqual([412, 'VERSION_CONFLICT']);
+  });
+
+  it('lets an event be edited while its tickets sell', async () => {
+    const id = await createEvent(service);
+    const { headers } = await service.get(`/events/${id}`);
+    await service.post(`/events/${id}/tickets/purchase`, aPurchase(3));
+    const tag = { 'if-match': headers.get('etag') ?? '' };
+    const { status, body } = await service.patch(`/events/${id}`, { name: 'Edited' }, tag);
+    expect([status, body.name, body.sold, body.version]).toEqual([200, 'Edited', 3, 2]);
+  });
+
+  it.each(['1', '"1', 'W/1', '"1" "2"'])('refuses If-Match: %s, which is malformed', async (tag) => {
+    const id = await createEvent(service);
+    const { status, body } = await service.patch(`/events/${id}`, { name: 'x' }, { 'if-match': tag });
+    expect([status, body.code]).toEqual([400, 'BAD_REQUEST']);
+  });
+});
+
+describe('GET /events?q=', () => {
+  it.each([
+    'AC/DC live',
+    'Blink-182',
+    '3.5 Mile Run',
+    'हिन्दी कवि सम्मेलन',
+    "Rock'n'Roll & Co.",
+    'C:\\path',
+    'Über-Gänge (Teil II)',
+  ])('finds %s by its own name, and by its beginning', async (name) => {
+    const id = await createEvent(service, { name });
+    expect(await ids(`/events?limit=100&q=${encodeURIComponent(name)}`)).toContain(id);
+    expect(await ids(`/events?limit=100&q=${encodeURIComponent(name.slice(0, 2))}`)).toContain(id);
+    expect(await ids(`/events?limit=100&q=${encodeURIComponent(`${name} elsewhere`)}`)).not.toContain(id);
+  });
 });
 
 describe('GET /events', () => {

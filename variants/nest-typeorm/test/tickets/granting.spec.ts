@@ -11,7 +11,12 @@ function anEvent(capacity: number, sold = 0) {
 
 function anOrder(quantity: number, key?: string, request = 'the request'): PurchaseOrder {
   const idempotency = key === undefined ? undefined : { key, fingerprint: Buffer.from(request) };
-  const buyer = { buyerName: 'Ada', buyerEmail: 'ada@example.com' };
+  const buyer = {
+    buyerName: 'Ada',
+    buyerEmail: 'ada@example.com',
+    receivedAt: performance.now(),
+    isAbandoned: () => false,
+  };
   return {
     id: `order of ${quantity}`,
     eventId: 'event',

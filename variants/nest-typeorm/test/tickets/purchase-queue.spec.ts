@@ -31,7 +31,15 @@ let ids = 0;
 
 function anOrder(eventId = 'event'): PurchaseOrder {
   ids += 1;
-  return { id: `order ${ids}`, eventId, quantity: 1, buyerName: 'Ada', buyerEmail: 'ada@example.com' };
+  const request = { receivedAt: performance.now(), isAbandoned: () => false };
+  return {
+    id: `order ${ids}`,
+    eventId,
+    quantity: 1,
+    buyerName: 'Ada',
+    buyerEmail: 'ada@example.com',
+    ...request,
+  };
 }
 
 function granted(order: PurchaseOrder): GrantedPurchase {
@@ -231,6 +239,20 @@ describe('bounds', () => {
     expect(error).toBeInstanceOf(DomainError);
     expect((error as DomainError).code).toBe('LOCK_TIMEOUT');
     expect(transactions).toEqual([]);
+  });
+
+  it('skips an order whose client has its response or is gone', async () => {
+    const { queue, transactions } = aQueue();
+    const first = queue.submit(anOrder());
+    let isAbandoned = false;
+    const second = queue
+      .submit({ ...anOrder(), isAbandoned: () => isAbandoned })
+      .catch((error: unknown) => error);
+    isAbandoned = true;
+    transactions[0]?.commit();
+    await first;
+    expect(await second).toMatchObject({ code: 'LOCK_TIMEOUT' });
+    expect(transactions).toHaveLength(1);
   });
 
   it('keeps nothing of an event that nobody buys from any more', async () => {
