@@ -6,10 +6,12 @@ export async function register(): Promise<void> {
   if (process.env.NEXT_RUNTIME !== 'nodejs') return;
   const { connectRedis } = await import('@/lib/redis/redis');
   const { observe } = await import('@/lib/telemetry/observe');
+  const { watchProjects } = await import('@/lib/events/project-events');
   const { startExpiry } = await import('@/lib/retention/expiry');
   const { startWebhookWorker } = await import('@/lib/webhooks/worker');
   observe();
   await connectRedis();
+  watchProjects();
   startExpiry();
   startWebhookWorker();
 }

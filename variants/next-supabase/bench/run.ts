@@ -1,63 +1,41 @@
 /**
- * What the service can do on this machine, as ratios within one run:
+ * Measures the production process on this machine:
  *
  *     npm run bench [-- --quick]
  *
- * - `GET /api/v1/projects/[id]`, warm from the cache and without a cache, against two handlers of the same app that do
- *   nothing: one with the rate limit and the authentication of every request, and one without
- * - the usage of a user with a million rows, as the statement of the service, in the database
- * - `next build`, and a cold start to the first 200
+ * - start and memory, before any load
+ * - `GET /api/v1/projects/[id]`, from the cache and without a cache, against two handlers of the same app: one that only
+ *   authenticates and limits, and one that does nothing
+ * - the statement of the usage of a user, in the database
  *
- * Two processes make the load, on the machine that also runs the service and its servers, so the absolute figures are
- * those of a machine that does all of it. Writes bench/results.json and bench/throughput.svg.
+ * Load, service and servers share the machine. Writes bench/results.json.
  */
 import { execFileSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import pg from 'pg';
-import { bars } from './bars.ts';
-import { here, type Load, load, machine, median, rate, readQuick, round, say, serve } from './harness.ts';
+import { USAGE } from '../lib/analytics/usage-statement.ts';
+import { type Figure, inTurns, median, QUICK, Service, say, writeResults } from './harness.ts';
+import { compare, load, type Measure } from './load.ts';
 
-const QUICK = readQuick();
-const CONNECTIONS = 64;
-const SECONDS = QUICK ? 2 : 6;
-const ROUNDS = QUICK ? 1 : 5;
 const ROWS = QUICK ? 50_000 : 1_000_000;
-const READS_OF_USAGE = 200;
-const COLD_STARTS = QUICK ? 1 : 3;
-
-const root = here('..');
-const INSTRUMENTED = ['--expose-gc', '--import', here('../dist/server/instrumentation.js')];
-const SETTINGS = {
-  NODE_ENV: 'production', // Next.js and React know no other mode that is fast
-  DATABASE_POOL_MAX: '20',
-  RATE_LIMIT_ENABLED: 'true',
-  RATE_LIMIT_MAX: '1000000',
-  RATE_LIMIT_WINDOW_SECONDS: '1',
-  ENCRYPTION_KEYS: '1'.repeat(64),
-};
+const DAYS = 730;
+const READS_OF_USAGE = QUICK ? 20 : 200;
 
 say('building ...');
-rmSync(`${root}/.next`, { recursive: true, force: true });
-const buildBegan = performance.now();
-execFileSync(process.execPath, ['node_modules/next/dist/bin/next', 'build'], { cwd: root, stdio: 'ignore' });
-const buildSeconds = (performance.now() - buildBegan) / 1_000;
+execFileSync(process.execPath, ['node_modules/next/dist/bin/next', 'build'], { stdio: 'ignore' });
 
-const owner = new pg.Client(process.env.MIGRATION_DATABASE_URL ?? '');
+const owner = new pg.Client(process.env.MIGRATION_DATABASE_URL);
 await owner.connect();
 const { rows: versions } = await owner.query('SHOW server_version');
-execFileSync(process.execPath, ['scripts/database.mjs', 'migrate'], { cwd: root });
+execFileSync(process.execPath, ['scripts/database.mjs', 'migrate']);
 
-const starts: number[] = [];
-for (let index = 0; index < COLD_STARTS; index++) {
-  const began = performance.now();
-  const server = await serve('./service.ts', SETTINGS, INSTRUMENTED);
-  starts.push((performance.now() - began) / 1_000);
-  await server.stop();
-}
-
-const cached = await serve('./service.ts', { ...SETTINGS, CACHE_TTL_SECONDS: '3600' }, INSTRUMENTED);
-const uncached = await serve('./service.ts', { ...SETTINGS, CACHE_TTL_SECONDS: '0' }, INSTRUMENTED);
+const service = new Service(
+  ['DATABASE_URL', 'REDIS_URL', 'SUPABASE_URL', 'SUPABASE_PUBLISHABLE_KEY'],
+  { ENCRYPTION_KEYS: '1'.repeat(64) },
+  { RATE_LIMIT_MAX: '1000000' }, // one user sends all requests
+);
+const figures = await service.idleFigures();
+const cached = await service.start();
+const uncached = await service.start({ CACHE_TTL_SECONDS: '0' });
 
 async function post(path: string, body: object, headers = {}) {
   const response = await fetch(cached.url + path, {
@@ -65,7 +43,7 @@ async function post(path: string, body: object, headers = {}) {
     headers: { 'content-type': 'application/json', ...headers },
     body: JSON.stringify(body),
   });
-  if (!response.ok) throw new Error(`POST ${path} answered ${response.status}: ${await response.text()}`);
+  if (!response.ok) throw new Error(`POST ${path}: ${response.status} ${await response.text()}`);
   return ((await response.json()) as { data: { id: string; accessToken: string; user: { id: string } } })
     .data;
 }
@@ -81,105 +59,100 @@ const project = await post(
   headers,
 );
 
+const NOTHING = '`GET /health/live`';
+const AUTHENTICATES = '`GET /api/v1/auth/session`';
 const path = `/api/v1/projects/${project.id}`;
-const READS = {
-  'does nothing': `${cached.url}/health/live`,
-  authenticates: `${cached.url}/api/v1/auth/session`,
-  'project, cached': cached.url + path,
-  'project, uncached': uncached.url + path,
-};
-type Read = keyof typeof READS;
-const names = Object.keys(READS) as Read[];
-const measure = (name: Read) =>
-  load({ url: READS[name], headers, connections: CONNECTIONS, duration: SECONDS });
-
-say(`warming up for ${SECONDS} s each ...`);
-for (const name of names) await measure(name);
-
-const rounds: Record<Read, Load>[] = [];
-for (let turn = 1; turn <= ROUNDS; turn++) {
-  const results = {} as Record<Read, Load>;
-  for (const name of names) results[name] = await measure(name);
-  say(
-    `round ${turn} of ${ROUNDS}: ${names.map((name) => `${name} ${round(rate(results[name]))}/s`).join(', ')}`,
-  );
-  rounds.push(results);
-}
-await Promise.all([cached.stop(), uncached.stop()]);
-
-say(`writing ${ROWS.toLocaleString('en')} rows of usage ...`);
-await owner.query(
-  `INSERT INTO usage_metrics (user_id, project_id, event_type, created_at)
-   SELECT $1, $2, (ARRAY['project.updated', 'ai.completion', 'export', 'member.added'])[1 + n % 4], now() - (n % 730) * interval '1 day'
-   FROM generate_series(1, $3::int) AS n`,
-  [session.user.id, project.id, ROWS],
+const get =
+  (url: string): Measure =>
+  (connections, seconds) =>
+    load({ url, headers, connections }, seconds);
+figures.push(
+  ...(await compare(
+    {
+      '`GET /api/v1/projects/[id]`, cached': get(cached.url + path),
+      '`GET /api/v1/projects/[id]`, uncached': get(uncached.url + path),
+      [AUTHENTICATES]: get(`${cached.url}/api/v1/auth/session`),
+      [NOTHING]: get(`${cached.url}/health/live`),
+    },
+    {
+      '`GET /api/v1/projects/[id]`, cached': { versus: [AUTHENTICATES, NOTHING] },
+      '`GET /api/v1/projects/[id]`, uncached': {
+        versus: [AUTHENTICATES, NOTHING],
+        note: '`CACHE_TTL_SECONDS=0`',
+      },
+      [AUTHENTICATES]: { note: 'a handler that only authenticates and limits' },
+      [NOTHING]: { note: 'a handler that does nothing' },
+    },
+  )),
 );
-await owner.query('VACUUM (ANALYZE) usage_metrics, usage_daily');
-const usage = await timesOfUsage();
+await Promise.all([cached.stop(), uncached.stop()]);
+figures.push(...(await usageFigures()));
+await owner.end();
+await writeResults(service, versions[0].server_version, figures);
 
-/** Milliseconds of each execution in the database, as the service sends the statement and with its policies. */
-async function timesOfUsage(): Promise<number[]> {
-  const { USAGE } = await import('../lib/analytics/usage-statement.ts');
-  const client = new pg.Client(process.env.DATABASE_URL ?? '');
+interface Plan {
+  readonly 'Actual Rows': number;
+  readonly 'Actual Loops': number;
+  readonly 'Relation Name'?: string;
+  readonly Plans?: readonly Plan[];
+}
+
+/** Returns how many rows the scans of a plan have read of tables. */
+function rowsRead(plan: Plan): number {
+  const own = plan['Relation Name'] === undefined ? 0 : plan['Actual Rows'] * plan['Actual Loops'];
+  return own + (plan.Plans ?? []).reduce((sum, part) => sum + rowsRead(part), 0);
+}
+
+/** Measures the statement in the database, as the service sends it and with its policies. */
+async function usageFigures(): Promise<Figure[]> {
+  say(`writing ${ROWS.toLocaleString('en')} rows of usage ...`);
+  await owner.query(
+    `INSERT INTO usage_metrics (user_id, project_id, event_type, created_at)
+     SELECT $1, $2, (ARRAY['project.updated', 'ai.completion', 'export', 'member.added'])[1 + n % 4], now() - (n % $4::int) * interval '1 day'
+     FROM generate_series(1, $3::int) AS n`,
+    [session.user.id, project.id, ROWS, DAYS],
+  );
+  await owner.query('VACUUM (ANALYZE) usage_metrics, usage_daily');
+  const client = new pg.Client(process.env.DATABASE_URL);
   await client.connect();
   const claims = pg.escapeLiteral(JSON.stringify({ sub: session.user.id, role: 'authenticated' }));
-  const times: number[] = [];
-  for (let index = 0; index < READS_OF_USAGE; index++) {
-    await client.query(
-      `BEGIN; SELECT set_config('request.jwt.claims', ${claims}, true); SET LOCAL ROLE authenticated`,
-    );
-    const { rows } = await client.query(`EXPLAIN (ANALYZE, FORMAT JSON) ${USAGE}`, [
-      session.user.id,
-      new Date(Date.now() - 729 * 86_400_000).toISOString().slice(0, 10),
-      new Date().toISOString().slice(0, 10),
-      (['day', 'week', 'month'] as const)[index % 3],
-      101,
-      null,
-      null,
-    ]);
-    const [plan] = rows[0]['QUERY PLAN'];
-    times.push(plan['Planning Time'] + plan['Execution Time']);
-    await client.query('COMMIT');
+  let read = 0;
+  /** Milliseconds. */
+  async function times(): Promise<number[]> {
+    const taken: number[] = [];
+    for (let index = 0; index < READS_OF_USAGE; index++) {
+      await client.query(
+        `BEGIN; SELECT set_config('request.jwt.claims', ${claims}, true); SET LOCAL ROLE api_user`,
+      );
+      const { rows } = await client.query(`EXPLAIN (ANALYZE, FORMAT JSON) ${USAGE}`, [
+        session.user.id,
+        new Date(Date.now() - (DAYS - 1) * 86_400_000).toISOString().slice(0, 10),
+        new Date().toISOString().slice(0, 10),
+        (['day', 'week', 'month'] as const)[index % 3],
+        101,
+        null,
+        null,
+      ]);
+      const [plan] = rows[0]['QUERY PLAN'];
+      read = Math.max(read, rowsRead(plan.Plan));
+      taken.push(plan['Planning Time'] + plan['Execution Time']);
+      await client.query('COMMIT');
+    }
+    return taken.toSorted((a, b) => a - b);
   }
+  let last: number[] = [];
+  const rounds = await inTurns({
+    median: async () => {
+      last = await times();
+      return median(last);
+    },
+    p95: async () => last[Math.ceil(last.length * 0.95) - 1] ?? 0,
+  });
   await client.end();
-  return times.toSorted((a, b) => a - b);
+  const how = `planning and execution in the database, ${READS_OF_USAGE} times a round, by day, week and month`;
+  const note = `reads ${read.toLocaleString('en')} rows of \`usage_daily\`, the daily sums of ${ROWS.toLocaleString('en')} rows`;
+  return [
+    { name: 'usage of a user in two years, median', unit: 'ms', rounds: rounds.median, how, note },
+    { name: 'usage of a user in two years, 95th percentile', unit: 'ms', rounds: rounds.p95, how, note },
+  ];
 }
-await owner.end();
-
-const per = (name: Read) => round(median(rounds.map((results) => rate(results[name]))));
-const ratio = (one: Read, other: Read) =>
-  round(median(rounds.map((results) => rate(results[one]) / rate(results[other]))), 2);
-const results = {
-  machine: machine(versions[0].server_version),
-  connections: CONNECTIONS,
-  perSecond: Object.fromEntries(names.map((name) => [name, per(name)])),
-  p99Milliseconds: Object.fromEntries(
-    names.map((name) => [name, median(rounds.map((results) => results[name].p99))]),
-  ),
-  ratios: {
-    'cached / does nothing': ratio('project, cached', 'does nothing'),
-    'uncached / does nothing': ratio('project, uncached', 'does nothing'),
-    'cached / authenticates': ratio('project, cached', 'authenticates'),
-    'uncached / authenticates': ratio('project, uncached', 'authenticates'),
-  },
-  usage: {
-    rows: ROWS,
-    p50Milliseconds: round(median(usage), 1),
-    p95Milliseconds: round(usage[Math.ceil(usage.length * 0.95) - 1] ?? 0, 1),
-  },
-  buildSeconds: round(buildSeconds, 1),
-  coldStartSeconds: round(median(starts), 2),
-};
-await writeFile(here('./results.json'), `${JSON.stringify(results, null, 2)}\n`);
-await writeFile(
-  here('./throughput.svg'),
-  bars(
-    'Reads per second',
-    names.map((label, index) => ({
-      label,
-      colour: ['#9ca3af', '#6b7280', '#2563eb', '#059669'][index] ?? '',
-    })),
-    [{ label: `GET, ${CONNECTIONS} connections`, rates: names.map(per) }],
-  ),
-);
-say(JSON.stringify(results, null, 2));

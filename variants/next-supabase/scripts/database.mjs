@@ -15,6 +15,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 
@@ -77,11 +78,29 @@ async function asOwner(work) {
   }
 }
 
+/**
+ * Opens a transaction that holds the migration lock. It polls: a waiting statement has a snapshot, for whose end the other
+ * process's CREATE INDEX CONCURRENTLY waits.
+ *
+ * @param {pg.Client} client
+ */
+async function lockMigrations(client) {
+  for (;;) {
+    await client.query('BEGIN');
+    const { rows } = await client.query('SELECT pg_try_advisory_xact_lock($1) AS locked', [MIGRATION_LOCK]);
+    if (rows[0].locked) break;
+    await client.query('ROLLBACK');
+    await sleep(200);
+  }
+  await client.query('SET LOCAL idle_in_transaction_session_timeout = 0');
+}
+
 /** @param {boolean} seed */
 async function migrate(seed) {
   await asOwner(async (client) => {
-    await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
-    supabase('db push', '--include-roles', ...(seed ? ['--include-seed'] : []), '--yes');
+    await lockMigrations(client);
+    // An update brings migrations that are older than the newest one of the service.
+    supabase('db push', '--include-all', '--include-roles', ...(seed ? ['--include-seed'] : []), '--yes');
     const login = decodeURIComponent(new URL(appUrl || ownerUrl).username);
     const { rows } = await client.query('SELECT current_user AS self');
     if (login === rows[0].self) {
@@ -90,6 +109,7 @@ async function migrate(seed) {
       );
     }
     if (login !== 'api') await client.query(`GRANT api TO ${pg.escapeIdentifier(login)}`);
+    await client.query('COMMIT');
   });
 }
 

@@ -12,6 +12,7 @@ import { CLIENT_ADDRESS_HEADER } from '../lib/http/client-address.ts';
 import { answerParserError } from '../lib/http/parser-errors.ts';
 import { requestId } from '../lib/http/request-id.ts';
 import { log } from '../lib/log.ts';
+import { shutdownHooks } from '../lib/shutdown.ts';
 import { serverSpan } from '../lib/telemetry/server-span.ts';
 import { stopTracing } from '../lib/telemetry/tracing.ts';
 import { answerInProblems } from './answer-in-problems.ts';
@@ -98,6 +99,7 @@ async function shutDown(): Promise<void> {
   drain().draining = true;
   await new Promise((resolve) => setTimeout(resolve, settings.SHUTDOWN_DRAIN_MS));
   await new Promise((resolve) => server.close(resolve));
+  await Promise.all([...shutdownHooks()].map((finish) => finish()));
   await app.close();
   await stopTracing();
   log().info('stopped');

@@ -1,6 +1,7 @@
 import Anthropic from '@anthropic-ai/sdk';
 import { config } from '@/lib/config/config';
 import { processWide } from '@/lib/process-wide';
+import { boundedFetch } from './bounded-fetch';
 import type { FinishReason, Model, ModelEvent, ModelRequest } from './model';
 
 /** @returns undefined where there is no key for it */
@@ -18,6 +19,7 @@ const client = () =>
         apiKey: config().ANTHROPIC_API_KEY,
         baseURL: config().ANTHROPIC_BASE_URL,
         maxRetries: 0, // lib/integrations/calls.ts does that
+        fetch: boundedFetch('Anthropic'),
       }),
   );
 
@@ -32,8 +34,8 @@ async function* stream(request: ModelRequest, signal: AbortSignal): AsyncGenerat
     },
     { signal },
   );
-  let inputTokens = 0;
-  let outputTokens = 0;
+  let inputTokens: number | undefined;
+  let outputTokens: number | undefined;
   let finishReason: FinishReason | undefined;
   for await (const event of events) {
     if (event.type === 'message_start') {
@@ -46,7 +48,9 @@ async function* stream(request: ModelRequest, signal: AbortSignal): AsyncGenerat
     }
   }
   if (finishReason === undefined) throw new Error('the answer broke off');
-  yield { type: 'end', finishReason, usage: { inputTokens, outputTokens } };
+  const usage =
+    inputTokens === undefined || outputTokens === undefined ? undefined : { inputTokens, outputTokens };
+  yield { type: 'end', finishReason, usage };
 }
 
 const REASONS: Readonly<Record<string, FinishReason>> = {

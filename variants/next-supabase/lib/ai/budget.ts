@@ -4,8 +4,12 @@ import { asUser } from '@/lib/database/transaction';
 import { DomainError } from '@/lib/errors/domain-error';
 import type { Message, TokenUsage } from './model';
 
-/** How many characters a token has at least, about: what is reserved is rather too much. */
-const CHARACTERS_PER_TOKEN = 3;
+/**
+ * What a token has at least, about: what is reserved is rather too much. In Chinese, Japanese and Korean a character, of three
+ * bytes in UTF-8, is up to one and a half tokens.
+ */
+const ASCII_PER_TOKEN = 3;
+const BYTES_PER_TOKEN = 2;
 
 /** What a user may use of models in a calendar month (UTC), in tokens. */
 export interface Budget {
@@ -33,7 +37,12 @@ export async function budgetOf(userId: string): Promise<Budget> {
 
 /** About how many tokens a conversation has. */
 export function estimateTokens(messages: readonly Pick<Message, 'content'>[]): number {
-  return messages.reduce((sum, { content }) => sum + Math.ceil(content.length / CHARACTERS_PER_TOKEN), 0);
+  return messages.reduce((sum, { content }) => {
+    const others = content.replace(/[\0-\x7f]+/g, '');
+    const bytes = Buffer.byteLength(others);
+    const ascii = content.length - others.length;
+    return sum + Math.ceil(ascii / ASCII_PER_TOKEN + bytes / BYTES_PER_TOKEN);
+  }, 0);
 }
 
 /**
@@ -41,16 +50,22 @@ export function estimateTokens(messages: readonly Pick<Message, 'content'>[]): n
  * it. What is never settled, since the process has ended, is given back after ten minutes.
  *
  * @returns the id of the reservation
- * @throws DomainError AI_BUDGET_EXCEEDED
+ * @throws DomainError AI_BUDGET_EXCEEDED, AI_TOO_MANY_ANSWERS
  */
 export async function reserve(userId: string, tokens: number): Promise<string> {
-  const { AI_TOKENS_PER_MONTH } = config();
-  const { rows } = await pool().query<{ id: string | null }>(
-    'SELECT private.reserve_ai_tokens($1, $2, $3) AS id',
-    [userId, tokens, AI_TOKENS_PER_MONTH],
+  const { AI_TOKENS_PER_MONTH, AI_CONCURRENT_ANSWERS_MAX } = config();
+  const { rows } = await pool().query<{ id: string | null; busy: boolean }>(
+    'SELECT id, busy FROM private.reserve_ai_tokens($1, $2, $3, $4)',
+    [userId, tokens, AI_TOKENS_PER_MONTH, AI_CONCURRENT_ANSWERS_MAX],
   );
-  const id = rows[0]?.id;
+  const [{ id, busy } = { id: null, busy: false }] = rows;
   if (id) return id;
+  if (busy) {
+    throw new DomainError(
+      `At most ${AI_CONCURRENT_ANSWERS_MAX} answers are given to a user at the same time. Try again when one has ended.`,
+      'AI_TOO_MANY_ANSWERS',
+    );
+  }
   const seconds = Math.ceil((nextMonth(new Date()).getTime() - Date.now()) / 1_000);
   throw new DomainError(
     `This would be more than the ${AI_TOKENS_PER_MONTH} tokens of a month. Ask for less, or wait for the next month.`,

@@ -19,7 +19,8 @@ export interface TokenUsage {
 /** A part of an answer, or its end. */
 export type ModelEvent =
   | { readonly type: 'text'; readonly text: string }
-  | { readonly type: 'end'; readonly finishReason: FinishReason; readonly usage: TokenUsage };
+  /** `usage` as the provider counts it, where it says. */
+  | { readonly type: 'end'; readonly finishReason: FinishReason; readonly usage: TokenUsage | undefined };
 
 /** `length`: it was cut off at `maxTokens`; `refusal`: the model would not answer. */
 export type FinishReason = 'stop' | 'length' | 'refusal';

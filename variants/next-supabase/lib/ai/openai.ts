@@ -1,7 +1,8 @@
 import OpenAI from 'openai';
 import { config } from '@/lib/config/config';
 import { processWide } from '@/lib/process-wide';
-import type { FinishReason, Model, ModelEvent, ModelRequest } from './model';
+import { boundedFetch } from './bounded-fetch';
+import type { FinishReason, Model, ModelEvent, ModelRequest, TokenUsage } from './model';
 
 /** @returns undefined where there is no key for it */
 export function openaiModel(): Model | undefined {
@@ -18,6 +19,7 @@ const client = () =>
         apiKey: config().OPENAI_API_KEY,
         baseURL: config().OPENAI_BASE_URL,
         maxRetries: 0, // lib/integrations/calls.ts does that
+        fetch: boundedFetch('OpenAI'),
       }),
   );
 
@@ -36,7 +38,7 @@ async function* stream(request: ModelRequest, signal: AbortSignal): AsyncGenerat
     { signal },
   );
   let finishReason: FinishReason | undefined;
-  let usage = { inputTokens: 0, outputTokens: 0 };
+  let usage: TokenUsage | undefined;
   for await (const chunk of chunks) {
     const [choice] = chunk.choices;
     if (choice?.delta.content) yield { type: 'text', text: choice.delta.content };

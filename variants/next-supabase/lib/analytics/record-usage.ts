@@ -4,7 +4,7 @@ import type { Transaction } from '@/lib/database/transaction';
 import type { Tables } from '@/lib/database.types';
 import { DomainError } from '@/lib/errors/domain-error';
 import { sqlState } from '@/lib/errors/sql-state';
-import { assertMember } from '@/lib/members/members';
+import { lockRole } from '@/lib/members/members';
 
 /** Only these are recorded by clients: what the service records itself cannot be made up. */
 const CUSTOM = /^custom\.[a-z0-9][a-z0-9_.-]{0,42}$/;
@@ -43,7 +43,7 @@ export async function recordUsage(
   projectId: string,
   input: z.output<typeof usageInput>,
 ): Promise<Readonly<z.output<typeof recordedUsage>>> {
-  await assertMember(tx, userId, projectId);
+  await lockRole(tx, projectId);
   const row = await tx
     .query<Row>(
       `INSERT INTO usage_metrics (user_id, project_id, event_type, metadata) VALUES ($1, $2, $3, $4)

@@ -7,6 +7,7 @@ import { config } from '@/lib/config/config';
 import { DomainError } from '@/lib/errors/domain-error';
 import { requestContext } from '@/lib/logging/logger';
 import { type RateLimitResult, rateLimit, rateLimitHeaders } from '@/lib/rate-limit';
+import { RateLimited } from '@/lib/rate-limit/rate-limited';
 import { recordSecurityEvent } from '@/lib/security/security-events';
 import { recordRequest } from '@/lib/telemetry/requests';
 import type { Answer } from './answer';
@@ -19,7 +20,10 @@ import { validate } from './validate';
 export type Access =
   /** Anybody. */
   | 'public'
-  /** A signed-in user, and no API key: what keys could use to get themselves more rights. */
+  /**
+   * A signed-in user, and no API key: whatever grants rights or outlives the key, e.g. members, webhooks and their
+   * secrets, keys, billing.
+   */
   | 'session'
   /** A signed-in user whose `app_metadata.role` is `admin`. */
   | 'admin'
@@ -34,7 +38,7 @@ interface Way<Who, Params, Query, Body> {
   /** JSON, or {@link rawBody}. */
   readonly body?: Body;
   /** Counted apart, with RATE_LIMIT_CREDENTIALS_MAX, besides the limit that all requests share. */
-  readonly limit?: 'credentials';
+  readonly limit?: 'sign-ups';
   /** Waits for others, who have time-outs of their own: REQUEST_TIMEOUT_MS is not for it. */
   readonly asksOthers?: true;
 }
@@ -117,7 +121,7 @@ export function handler<
       const route = isRoute ? routeOf(request.nextUrl.pathname, (await context.params) ?? {}) : undefined;
       if (!response.headers.has('cache-control')) response.headers.set('cache-control', 'no-store');
       for (const [name, value] of Object.entries(limit ? rateLimitHeaders(limit) : {})) {
-        response.headers.set(name, value);
+        if (!response.headers.has(name)) response.headers.set(name, value); // those of the limit that was reached
       }
       recordRequest({
         method: request.method,
@@ -151,16 +155,10 @@ async function readBody(request: Request, schema: z.ZodType | undefined): Promis
   return schema === rawBody ? readBytes(request) : validate(schema, await readJson(request));
 }
 
-class RateLimited extends DomainError {
-  constructor(readonly result: RateLimitResult) {
-    const seconds = Math.ceil(result.resetMs / 1_000);
-    super(`Too many requests. Try again in ${seconds} s.`, 'RATE_LIMITED', {}, { retryAfter: seconds });
-  }
-}
+const headersOf = (error: unknown) =>
+  error instanceof RateLimited ? rateLimitHeaders(error.result, error.policy) : {};
 
-const headersOf = (error: unknown) => (error instanceof RateLimited ? rateLimitHeaders(error.result) : {});
-
-async function allowed(request: Request, own: 'credentials' | undefined): Promise<RateLimitResult> {
+async function allowed(request: Request, own: 'sign-ups' | undefined): Promise<RateLimitResult> {
   const results = [await rateLimit(request)];
   if (own !== undefined) {
     results.push(await rateLimit(request, { name: own, max: config().RATE_LIMIT_CREDENTIALS_MAX }));

@@ -42,7 +42,7 @@ export const IF_MATCH: HeaderParameter = {
   required: false,
   description: 'The ETag that was last read, e.g. "3". Without it: 428.',
   problems: ['BAD_REQUEST', 'PRECONDITION_REQUIRED', 'VERSION_CONFLICT'],
-  schema: z.string().regex(/^"\d{1,9}"$/),
+  schema: z.string(),
 };
 
 export const IF_NONE_MATCH: HeaderParameter = {

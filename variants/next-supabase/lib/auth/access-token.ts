@@ -11,7 +11,6 @@ const REMEMBERED_MS = 60_000;
 interface Verified {
   readonly userId: string;
   readonly sessionId: string;
-  readonly isAdmin: boolean;
 }
 
 /** A signature costs more to verify than all the rest of a cached read, and does not change. */
@@ -22,8 +21,6 @@ const claims = z.object({
   exp: z.number(),
   session_id: z.uuid(),
   role: z.literal('authenticated'),
-  // Only the service role can change what is in here, not the user.
-  app_metadata: z.looseObject({ role: z.string().optional() }).default({}),
 });
 
 /** The project's public keys: fetched once, and again when a token names one that is not known. */
@@ -60,8 +57,8 @@ export async function verifyAccessToken(token: string): Promise<Verified | undef
       : await jwtVerify(token, jwks(), { ...options, algorithms: ['ES256', 'RS256'] });
     const { success, data } = claims.safeParse(payload);
     if (!success) return undefined;
-    const { sub, session_id, app_metadata, exp } = data;
-    const result = { userId: sub, sessionId: session_id, isAdmin: app_metadata.role === 'admin' };
+    const { sub, session_id, exp } = data;
+    const result = { userId: sub, sessionId: session_id };
     const ttl = Math.min(REMEMBERED_MS, Math.floor(exp * 1_000 - Date.now()));
     if (ttl > 0) verified().set(token, result, { ttl });
     return result;

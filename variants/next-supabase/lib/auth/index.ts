@@ -1,7 +1,7 @@
 import { verifyAccessToken } from './access-token';
 import { API_KEY_PREFIX, findApiKey } from './api-key';
 import type { Identity } from './identity';
-import { isSessionActive } from './sessions';
+import { findSession } from './sessions';
 
 /**
  * Who sends a request: `Authorization: Bearer` with an access token of Supabase Auth or with an API key.
@@ -16,6 +16,8 @@ export async function authenticate(request: Request): Promise<Identity | null> {
     return key === undefined ? null : { kind: 'api-key', ...key };
   }
   const session = await verifyAccessToken(token);
-  if (session === undefined || !(await isSessionActive(session))) return null;
-  return { kind: 'session', ...session, accessToken: token };
+  if (session === undefined) return null;
+  const active = await findSession(session);
+  if (active === undefined) return null;
+  return { kind: 'session', ...session, ...active, accessToken: token };
 }

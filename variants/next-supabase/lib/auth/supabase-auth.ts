@@ -7,10 +7,17 @@ import { forgetSession } from './sessions';
 
 type SessionAnswer = Readonly<z.output<typeof session>>;
 
+/** Milliseconds. An attempt that waits counts as a failure of its client meanwhile. */
+const TIMEOUT_MS = 10_000;
+
+const fetchInTime: typeof fetch = (input, init) =>
+  fetch(input, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
+
 /** A client of its own for each call: one that is shared would hold one user's session for all. */
 const auth = () =>
   createClient(config().SUPABASE_URL, config().SUPABASE_PUBLISHABLE_KEY, {
     auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
+    global: { fetch: fetchInTime },
   }).auth;
 
 /** Creates a user. @returns null where the project wants the address confirmed first */

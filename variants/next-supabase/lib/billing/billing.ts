@@ -6,6 +6,7 @@ import { pool } from '@/lib/database/pool';
 import { asUser } from '@/lib/database/transaction';
 import type { Tables } from '@/lib/database.types';
 import { DomainError, ValidationError } from '@/lib/errors/domain-error';
+import { UpstreamError } from '@/lib/integrations/upstream-error';
 import { callStripe } from './stripe';
 
 export const checkoutInput = z.strictObject({ priceId: z.string().min(1).max(255) });
@@ -27,11 +28,12 @@ export const subscription = z
 export type Subscription = Readonly<z.output<typeof subscription>>;
 
 /**
- * Begins a subscription: a page of Stripe's on which the user pays.
+ * Begins a subscription: a page of Stripe's on which the user pays. It ends the page before, so that of several requests,
+ * also at the same time, only one can be paid.
  *
- * @param idempotencyKey the client's; a repetition is answered with the same page
+ * @param idempotencyKey the client's; a repetition is answered with the same page, while it is open
  * @throws ValidationError where the price is not one of STRIPE_PRICES
- * @throws DomainError IDEMPOTENCY_KEY_REUSED
+ * @throws DomainError SUBSCRIPTION_ACTIVE, CHECKOUT_ENDED, IDEMPOTENCY_KEY_REUSED
  * @throws UpstreamError
  */
 export async function startCheckout(
@@ -43,6 +45,7 @@ export async function startCheckout(
   if (!STRIPE_PRICES.includes(priceId)) {
     throw new ValidationError([{ pointer: '/priceId', message: 'is none that can be subscribed to here' }]);
   }
+  await assertNoSubscription(userId);
   const customer = await customerOf(userId);
   const session = await callStripe('checkout.sessions.create', (client) =>
     client.checkout.sessions
@@ -59,8 +62,97 @@ export async function startCheckout(
       )
       .catch(throwIfReused),
   );
+  await assertOnlyCheckout(userId, session.id);
+  // Paid on another page while this one was made.
+  await assertNoSubscription(userId).catch(async (error: unknown) => {
+    await endCheckout(userId, session.id);
+    throw error;
+  });
   if (!session.url) throw new Error(`the checkout session ${session.id} has no page`);
   return { url: session.url };
+}
+
+/**
+ * Makes a checkout session the only one on which the user can pay, by ending all others.
+ *
+ * @throws DomainError SUBSCRIPTION_ACTIVE where one of them, or this one, was paid on; CHECKOUT_ENDED where this one has ended
+ */
+async function assertOnlyCheckout(userId: string, session: string): Promise<void> {
+  const { rows } = await pool().query<{ known: boolean; ended: boolean; others: string[] }>(
+    'SELECT known, ended, others FROM private.add_checkout($1, $2)',
+    [userId, session],
+  );
+  const [{ known, ended, others } = { known: true, ended: true, others: [] }] = rows;
+  if (ended) throw checkoutEnded();
+  if (known) {
+    const { status, subscription } = await retrieveCheckout(session);
+    const isPaid = status === 'complete' && !(await knowsSubscription(userId, subscription));
+    if (isPaid) throw subscriptionActive();
+    if (status !== 'open') throw checkoutEnded();
+  }
+  for (const other of others) {
+    if ((await endCheckout(userId, other)) === 'ended') continue;
+    await endCheckout(userId, session);
+    throw subscriptionActive();
+  }
+}
+
+const checkoutEnded = () =>
+  new DomainError(
+    'The checkout page of this Idempotency-Key has ended. Send the request with a new key.',
+    'CHECKOUT_ENDED',
+  );
+
+const subscriptionActive = () =>
+  new DomainError('You have a subscription. Change it in the billing portal.', 'SUBSCRIPTION_ACTIVE');
+
+/** As Stripe last told of it. @throws DomainError SUBSCRIPTION_ACTIVE */
+async function assertNoSubscription(userId: string): Promise<void> {
+  const { rows } = await pool().query<{ found: boolean }>('SELECT private.has_subscription($1) AS found', [
+    userId,
+  ]);
+  if (rows[0]?.found) throw subscriptionActive();
+}
+
+/**
+ * Ends a checkout session, so that its page can no longer be paid on.
+ *
+ * @returns `paid` where it was, and Stripe's event is still on its way: it is asked about again with the next checkout
+ * @throws UpstreamError
+ */
+async function endCheckout(userId: string, id: string): Promise<'ended' | 'paid'> {
+  try {
+    await callStripe('checkout.sessions.expire', (client) => client.checkout.sessions.expire(id));
+  } catch (error) {
+    // Stripe refuses to end one that is no longer open, and forgets those of test mode.
+    if (!(error instanceof UpstreamError) || error.reason !== 'REFUSED') throw error;
+    const { status, subscription } = await retrieveCheckout(id);
+    if (status === 'open') throw error;
+    if (status === 'complete' && !(await knowsSubscription(userId, subscription))) return 'paid';
+  }
+  await pool().query('SELECT private.end_checkout($1)', [id]);
+  return 'ended';
+}
+
+async function retrieveCheckout(id: string): Promise<{ status: string | null; subscription?: string }> {
+  try {
+    const { status, subscription } = await callStripe('checkout.sessions.retrieve', (client) =>
+      client.checkout.sessions.retrieve(id),
+    );
+    return { status, subscription: typeof subscription === 'string' ? subscription : subscription?.id };
+  } catch (error) {
+    if (error instanceof UpstreamError && error.status === 404) return { status: 'expired' };
+    throw error;
+  }
+}
+
+/** Whether Stripe has told of a subscription: from then on its status is what counts. */
+async function knowsSubscription(userId: string, subscription: string | undefined): Promise<boolean> {
+  const { rows } = await pool().query<{ known: boolean }>(
+    'SELECT private.knows_subscription($1, $2) AS known',
+    [userId, subscription ?? null],
+  );
+  return rows[0]?.known === true;
 }
 
 /** Stripe remembers for a day what came with a key. */
@@ -90,8 +182,9 @@ export async function openPortal(userId: string): Promise<{ url: string }> {
 /** The user's newest subscription, as Stripe last told of it. */
 export async function currentSubscription(userId: string): Promise<Subscription | null> {
   const rows = await asUser(userId, async (tx) => {
-    const result = await tx.query<Tables<'subscriptions'>>(
-      'SELECT * FROM subscriptions WHERE user_id = $1 ORDER BY created_at DESC LIMIT 1',
+    const result = await tx.query<Omit<Tables<'subscriptions'>, 'user_id' | 'created_at' | 'fetched_at'>>(
+      `SELECT id, status, price_id, cancel_at_period_end, current_period_end FROM subscriptions
+       WHERE user_id = $1 ORDER BY created_at DESC LIMIT 1`,
       [userId],
     );
     return result.rows;

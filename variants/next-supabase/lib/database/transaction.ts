@@ -1,5 +1,7 @@
 import pg from 'pg';
 import { isRetryable } from '@/lib/errors/sql-state';
+import { requestContext } from '@/lib/logging/logger';
+import { heldConnection } from './held-connection';
 import { pool } from './pool';
 
 /** A transaction in which row-level security knows who is at work. */
@@ -8,19 +10,20 @@ export type Transaction = Pick<pg.PoolClient, 'query'>;
 const ATTEMPTS = 3;
 
 /**
- * Runs work in one transaction as a user: with the role and the claims that PostgREST would set from the user's access
- * token, so the policies are the same as for a client that talks to Supabase directly. Both are local to the
- * transaction: the connection that goes back to the pool is nobody's.
+ * Runs work in one transaction as a user: with the claims that PostgREST would set from the user's access token, and a
+ * member of its role `authenticated`, so the policies are the same as for a client that talks to Supabase directly.
+ * `api_user` may also write what only the service writes. Both are local to the transaction: the connection that goes
+ * back to the pool is nobody's.
  *
  * A transaction that PostgreSQL rolled back for the sake of another one is run again, so the work must have no other
- * effects.
+ * effects. It holds a connection, so it must await nothing but `tx`: no look-up, no request, no other transaction.
  *
  * @param userId whom `auth.uid()` returns, a UUID
  */
 export function asUser<T>(userId: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
   // In one round trip, with the role last: it may not set itself.
   return inTransaction(
-    `BEGIN; SELECT set_config('request.jwt.claims', ${claims(userId)}, true); SET LOCAL ROLE authenticated`,
+    `BEGIN; SELECT set_config('request.jwt.claims', ${claims(userId)}, true), set_config('request.id', ${requestId()}, true); SET LOCAL ROLE api_user`,
     work,
   );
 }
@@ -42,10 +45,11 @@ async function inTransaction<T>(begin: string, work: (tx: Transaction) => Promis
 
 async function runOnce<T>(begin: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
   const client = await pool().connect();
+  const connection = { held: true };
   let broken: Error | undefined;
   try {
     await client.query(begin);
-    const result = await work(client);
+    const result = await heldConnection().run(connection, () => work(client));
     await client.query('COMMIT');
     return result;
   } catch (error) {
@@ -54,8 +58,12 @@ async function runOnce<T>(begin: string, work: (tx: Transaction) => Promise<T>):
     });
     throw error;
   } finally {
+    connection.held = false;
     client.release(broken);
   }
 }
 
 const claims = (userId: string) => pg.escapeLiteral(JSON.stringify({ sub: userId, role: 'authenticated' }));
+
+/** For triggers that record what a request did. */
+const requestId = () => pg.escapeLiteral(requestContext.getStore()?.requestId ?? '');

@@ -16,9 +16,10 @@ const MAX_MEMBERS = 100;
 async function membersOf(userId: string, projectIds: readonly string[]): Promise<Member[][]> {
   const rows = await asUser(userId, async (tx) => {
     const result = await tx.query<Tables<'project_members'>>(
-      `SELECT m.* FROM unnest($1::uuid[]) AS wanted (id)
+      `SELECT m.project_id, m.user_id, m.role, m.created_at FROM unnest($1::uuid[]) AS wanted (id)
        CROSS JOIN LATERAL (
-         SELECT * FROM project_members WHERE project_id = wanted.id ORDER BY created_at, user_id LIMIT $2
+         SELECT project_id, user_id, role, created_at FROM project_members
+         WHERE project_id = wanted.id ORDER BY created_at, user_id LIMIT $2
        ) AS m`,
       [projectIds, MAX_MEMBERS],
     );

@@ -48,14 +48,13 @@ export const resolvers = {
   Mutation: {
     createProject: async (_: unknown, { input }: { input: unknown }, context: GraphContext) => {
       assertMayWrite(context);
-      const { userId } = context.caller;
       const project = validate(projectInput, input);
-      return asUser(userId, (tx) => createProject(tx, userId, project));
+      return asUser(context.caller.userId, (tx) => createProject(tx, context.caller, project));
     },
     updateProject: async (_: unknown, { changes, ...given }: { changes: unknown }, context: GraphContext) => {
       assertMayWrite(context);
       const at = validate(target, given);
-      return updateProject(context.caller.userId, at.id, at.version, validate(projectChanges, changes));
+      return updateProject(context.caller, at.id, at.version, validate(projectChanges, changes));
     },
     deleteProject: async (_: unknown, given: unknown, context: GraphContext) => {
       assertMayWrite(context);

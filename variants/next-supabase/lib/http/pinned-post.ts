@@ -1,29 +1,25 @@
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
-import { publicAddress } from './public-address';
 
 interface Options {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
+  /** Milliseconds from the connection to the head of the response. */
   readonly timeoutMs: number;
-  /** `host` or `host:port`, which may be called wherever their addresses lie. */
-  readonly allowedHosts: readonly string[];
 }
 
 /**
- * Posts to a URL that a user supplied. The connection goes to the address that was checked, for this request alone; the
+ * Posts to a URL that a user supplied. The connection goes to the `address` that was checked, for this request alone; the
  * certificate must be that of the name; a redirect is an answer like any other, and is not followed.
  *
  * @returns the status, and `Retry-After` in milliseconds where it is in seconds; the body is of no interest
- * @throws AddressNotAllowed
  */
-export async function pinnedPost(
-  to: string,
-  { headers, body, timeoutMs, allowedHosts }: Options,
+export function pinnedPost(
+  url: URL,
+  address: string,
+  { headers, body, timeoutMs }: Options,
 ): Promise<{ status: number; retryAfterMs?: number }> {
-  const url = new URL(to);
-  const address = await publicAddress(url, new Set(allowedHosts.map((host) => host.toLowerCase())));
   const family = isIP(address);
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {

@@ -2,13 +2,14 @@ import { DomainError } from '@/lib/errors/domain-error';
 
 const MAX_RETRY_AFTER_MS = 3_600_000;
 
-type Reason = 'UNAVAILABLE' | 'RATE_LIMITED' | 'TIMEOUT' | 'REFUSED';
+type Reason = 'UNAVAILABLE' | 'RATE_LIMITED' | 'TIMEOUT' | 'REFUSED' | 'TOO_LARGE';
 
 const WORDS: Readonly<Record<Reason, string>> = {
   UNAVAILABLE: 'cannot be reached. Try again later.',
   RATE_LIMITED: 'has too much to do. Try again later.',
   TIMEOUT: 'took too long to answer.',
   REFUSED: 'refused the request.',
+  TOO_LARGE: 'sent a longer response than this service accepts.',
 };
 
 /**
@@ -35,7 +36,7 @@ export class UpstreamError extends DomainError {
 
   /** Whether the same request may fare better in a moment. */
   get isPassing(): boolean {
-    return this.reason !== 'REFUSED';
+    return this.reason !== 'REFUSED' && this.reason !== 'TOO_LARGE';
   }
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { rawBody } from '@/lib/api/body';
+import type { Access } from '@/lib/api/handler';
 import type { HeaderParameter, Operation } from '@/lib/api/operation';
 import { PROBLEMS } from '@/lib/errors/problem-catalog';
 
@@ -66,7 +67,8 @@ export function openApiDocument(
         bearer: {
           type: 'http',
           scheme: 'bearer',
-          description: 'An access token of Supabase Auth, or an API key.',
+          description:
+            'An access token of Supabase Auth, or where an operation names a scope an API key that has it.',
         },
       },
       schemas: Object.fromEntries([...components].toSorted(([a], [b]) => (a < b ? -1 : 1))),
@@ -81,7 +83,7 @@ function describe(path: string, operation: Operation, components: Map<string, Sc
     operationId: operation.operationId,
     summary: operation.summary,
     tags: [path.split('/')[3] ?? 'service'],
-    security: access === 'public' ? [] : [{ bearer: [] }],
+    security: securityOf(access),
     parameters: [
       ...parameters('path', operation.params, components),
       ...parameters('query', operation.query, components),
@@ -97,6 +99,13 @@ function describe(path: string, operation: Operation, components: Map<string, Sc
     }),
     responses: { ...answers(operation, components), ...problems(operation, components) },
   };
+}
+
+/** Each alternative names what the bearer must be: a signed-in user, an administrator, or a key with a scope. */
+function securityOf(access: Access): object[] {
+  if (access === 'public') return [];
+  if (access === 'session' || access === 'admin') return [{ bearer: [access] }];
+  return [{ bearer: ['session'] }, { bearer: [access] }];
 }
 
 function parameters(

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { plainText, time } from '@/lib/api/schemas';
-import type { Tables } from '@/lib/database.types';
+import type { Json, Tables } from '@/lib/database.types';
 
 const settings = z.strictObject({
   isPublic: z.boolean(),
@@ -42,8 +42,21 @@ export const project = z
 
 export type Project = Readonly<z.output<typeof project>>;
 
-/** A row; what `settings` holds is known here, and only that it is JSON in the database. */
-export type ProjectRow = Omit<Tables<'projects'>, 'settings'> & Pick<Project, 'settings'>;
+export type ProjectRow = Tables<'projects'>;
+
+/** Settings as the API shows them. A release before the constraint on the column stored whatever a client sent. */
+function presentSettings(stored: Json): Project['settings'] {
+  const known = settings.safeParse(stored);
+  if (known.success) return known.data;
+  const { isPublic, features } = isObject(stored) ? stored : {};
+  return {
+    isPublic: isPublic === true,
+    features: Array.isArray(features) ? features.filter((feature) => typeof feature === 'string') : [],
+  };
+}
+
+const isObject = (value: Json): value is { [member: string]: Json | undefined } =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 export function present(row: ProjectRow): Project {
   return {
@@ -51,7 +64,7 @@ export function present(row: ProjectRow): Project {
     ownerId: row.user_id,
     name: row.name,
     description: row.description,
-    settings: row.settings,
+    settings: presentSettings(row.settings),
     version: row.version,
     createdAt: row.created_at,
     updatedAt: row.updated_at,

@@ -1,9 +1,11 @@
 import type { Redis } from 'ioredis';
 import { config } from '@/lib/config/config';
 import { clientAddress } from '@/lib/http/client-address';
+import { clientNetwork } from '@/lib/http/client-network';
 import { log } from '@/lib/log';
 import { processWide } from '@/lib/process-wide';
 import { redis } from '@/lib/redis/redis';
+import type { Policy } from './rate-limited';
 import { SLIDING_WINDOW } from './sliding-window.lua';
 
 export interface RateLimitResult {
@@ -35,12 +37,18 @@ export async function rateLimit(
   request: Request,
   { max, name = 'all' }: { max?: number; name?: string } = {},
 ): Promise<RateLimitResult> {
-  const { RATE_LIMIT_ENABLED, RATE_LIMIT_MAX, RATE_LIMIT_WINDOW_SECONDS, RATE_LIMIT_ON_FAILURE } = config();
+  const {
+    RATE_LIMIT_ENABLED,
+    RATE_LIMIT_IPV6_PREFIX,
+    RATE_LIMIT_MAX,
+    RATE_LIMIT_ON_FAILURE,
+    RATE_LIMIT_WINDOW_SECONDS,
+  } = config();
   const limit = max ?? RATE_LIMIT_MAX;
   const windowMs = RATE_LIMIT_WINDOW_SECONDS * 1_000;
   if (!RATE_LIMIT_ENABLED) return { success: true, limit, remaining: limit, resetMs: windowMs };
   try {
-    const key = `rate:${name}:${clientAddress(request)}`;
+    const key = `rate:${name}:${clientNetwork(clientAddress(request), RATE_LIMIT_IPV6_PREFIX)}`;
     const [allowed, remaining, resetMs] = await limiter().slidingWindow(key, limit, windowMs);
     return { success: allowed === 1, limit, remaining, resetMs };
   } catch (error) {
@@ -51,9 +59,15 @@ export async function rateLimit(
 }
 
 /** The header fields of draft-ietf-httpapi-ratelimit-headers. */
-export function rateLimitHeaders({ limit, remaining, resetMs }: RateLimitResult): Record<string, string> {
+export function rateLimitHeaders(
+  { limit, remaining, resetMs }: RateLimitResult,
+  { name, windowSeconds }: Policy = {
+    name: 'default',
+    windowSeconds: config().RATE_LIMIT_WINDOW_SECONDS,
+  },
+): Record<string, string> {
   return {
-    'ratelimit-policy': `"default";q=${limit};w=${config().RATE_LIMIT_WINDOW_SECONDS}`,
-    ratelimit: `"default";r=${remaining};t=${Math.ceil(resetMs / 1_000)}`,
+    'ratelimit-policy': `"${name}";q=${limit};w=${windowSeconds}`,
+    ratelimit: `"${name}";r=${remaining};t=${Math.ceil(resetMs / 1_000)}`,
   };
 }

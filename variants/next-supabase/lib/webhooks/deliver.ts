@@ -7,8 +7,12 @@ import { AddressNotAllowed } from '@/lib/http/public-address';
 import { recordCall } from '@/lib/integrations/metrics';
 import { log } from '@/lib/log';
 import { openSecret } from './secrets';
+import { webhookAddress } from './target';
 
-const BATCH = 20;
+/** Deliveries that a process has under way at the same time, and how many of them for one project and for one owner. */
+const MAX_DELIVERIES = 50;
+const MAX_PER_PROJECT = 4;
+const MAX_PER_OWNER = 8;
 /** 5 s, 20 s, 80 s, 5 min, 21 min, 85 min, 6 h: with the default of WEBHOOK_RETRY_SECONDS, eight attempts in eight hours. */
 const MAX_ATTEMPTS = 8;
 const BACKOFF_FACTOR = 4;
@@ -35,20 +39,36 @@ interface Outcome {
   readonly retryAfterMs?: number;
 }
 
+/** The projects of the deliveries that this process has under way. */
+const underWay = new Map<Promise<void>, string>();
+
 /**
- * Delivers what is due, each message in one process at a time. A message can arrive twice, with the same `webhook-id`:
- * where the process ends between the receiver's answer and its record.
+ * Begins to deliver what is due, each message in one process at a time. Slow receivers hold up the messages
+ * of their own project, and of its owner's other ones. A message can arrive twice, with the same `webhook-id`: where the process ends between the receiver's
+ * answer and its record.
  *
- * @returns how many it tried to deliver
+ * @returns how many were begun; while none more may be, waits for one to end
  */
 export async function deliverDue(): Promise<number> {
-  const { rows } = await pool().query<Claimed>('SELECT * FROM private.claim_webhooks($1, $2)', [
-    BATCH,
+  if (underWay.size >= MAX_DELIVERIES) await Promise.race(underWay.keys());
+  const { rows } = await pool().query<Claimed>('SELECT * FROM private.claim_webhooks($1, $2, $3, $4, $5)', [
+    MAX_DELIVERIES - underWay.size,
     `${config().WEBHOOK_TIMEOUT_MS + LEASE_SLACK_MS} milliseconds`,
+    MAX_PER_PROJECT,
+    MAX_PER_OWNER,
+    [...underWay.values()],
   ]);
-  await Promise.all(rows.map(deliver));
+  for (const message of rows) {
+    const delivery = deliver(message)
+      .catch((error: unknown) => log().warn({ err: error, id: message.id }, 'webhook delivery not recorded'))
+      .finally(() => underWay.delete(delivery));
+    underWay.set(delivery, message.project_id);
+  }
   return rows.length;
 }
+
+/** Resolves when a delivery that is under way has ended, and never while there is none. */
+export const deliveryEnd = (): Promise<void> => Promise.race(underWay.keys());
 
 async function deliver(message: Claimed): Promise<void> {
   const started = performance.now();
@@ -75,15 +95,15 @@ async function deliver(message: Claimed): Promise<void> {
 }
 
 async function send({ id, payload, endpoint_id, project_id, url, secret }: Claimed): Promise<Outcome> {
-  const { WEBHOOK_TIMEOUT_MS, WEBHOOK_ALLOWED_HOSTS } = config();
+  const { WEBHOOK_TIMEOUT_MS } = config();
   const body = JSON.stringify(payload);
   const now = new Date();
   try {
     const signature = new Webhook(openSecret(secret, endpoint_id, project_id)).sign(id, now, body);
-    const { status, retryAfterMs } = await pinnedPost(url, {
+    const target = new URL(url);
+    const { status, retryAfterMs } = await pinnedPost(target, await webhookAddress(target), {
       body,
       timeoutMs: WEBHOOK_TIMEOUT_MS,
-      allowedHosts: WEBHOOK_ALLOWED_HOSTS,
       headers: {
         'content-type': 'application/json',
         'user-agent': config().OTEL_SERVICE_NAME,

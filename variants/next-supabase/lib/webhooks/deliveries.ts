@@ -4,7 +4,7 @@ import type { Tables } from '@/lib/database.types';
 import { DomainError } from '@/lib/errors/domain-error';
 import { decodeCursor } from '@/lib/pagination/cursor';
 import { type Page, toPage } from '@/lib/pagination/page';
-import { asAdministrator } from './endpoints';
+import { readAsAdministrator } from './endpoints';
 
 export const delivery = z
   .strictObject({
@@ -23,7 +23,12 @@ export const delivery = z
 
 export type Delivery = Readonly<z.output<typeof delivery>>;
 
-type Row = Tables<'webhook_deliveries'>;
+const COLUMNS = 'id, event_type, state, attempts, last_status, last_error, created_at, completed_at';
+
+type Row = Pick<
+  Tables<'webhook_deliveries'>,
+  'id' | 'event_type' | 'state' | 'attempts' | 'last_status' | 'last_error' | 'created_at' | 'completed_at'
+>;
 
 const present = (row: Row): Delivery => ({
   id: row.id,
@@ -44,7 +49,7 @@ export async function listDeliveries(
   { limit, cursor }: { limit: number; cursor?: string },
 ): Promise<Page<Delivery>> {
   const after = cursor === undefined ? undefined : decodeCursor(cursor);
-  const rows = await asAdministrator(userId, projectId, async (tx) => {
+  const rows = await readAsAdministrator(userId, projectId, async (tx) => {
     const { rowCount } = await tx.query(
       'SELECT id FROM webhook_endpoints WHERE id = $1 AND project_id = $2',
       [webhookId, projectId],
@@ -53,7 +58,7 @@ export async function listDeliveries(
       throw new DomainError('There is no such webhook in this project.', 'WEBHOOK_NOT_FOUND');
     }
     const result = await tx.query<Row>(
-      `SELECT * FROM webhook_deliveries
+      `SELECT ${COLUMNS} FROM webhook_deliveries
        WHERE endpoint_id = $1 ${after === undefined ? '' : 'AND (created_at, id) < ($3, $4)'}
        ORDER BY created_at DESC, id DESC LIMIT $2`,
       [webhookId, limit + 1, ...(after === undefined ? [] : [after.time, after.id])],

@@ -1,14 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { id, plainText, time } from '@/lib/api/schemas';
-import { config } from '@/lib/config/config';
 import { asUser, type Transaction } from '@/lib/database/transaction';
 import type { Tables } from '@/lib/database.types';
 import { DomainError } from '@/lib/errors/domain-error';
-import { AddressNotAllowed, publicAddress } from '@/lib/http/public-address';
+import { violatedConstraint } from '@/lib/errors/sql-state';
+import { AddressNotAllowed } from '@/lib/http/public-address';
+import { lockRole, type Member, readRole } from '@/lib/members/members';
 import { decodeCursor } from '@/lib/pagination/cursor';
 import { type Page, toPage } from '@/lib/pagination/page';
 import { newSecret } from './secrets';
+import { webhookAddress } from './target';
 
 const COLUMNS = 'id, project_id, url, description, event_types, failures, disabled_at, created_at';
 const ENDPOINTS_PER_PROJECT = 20;
@@ -51,7 +53,7 @@ export const webhookWithSecret = z
 
 export type Webhook = Readonly<z.output<typeof webhook>>;
 
-type Row = Omit<Tables<'webhook_endpoints'>, 'secret'>;
+type Row = Omit<Tables<'webhook_endpoints'>, 'secret' | 'secret_set_by' | 'url_set_by'>;
 
 const present = (row: Row): Webhook => ({
   id: row.id,
@@ -65,6 +67,12 @@ const present = (row: Row): Webhook => ({
 
 const notFound = () => new DomainError('There is no such webhook in this project.', 'WEBHOOK_NOT_FOUND');
 
+const tooMany = () =>
+  new DomainError(
+    `A project has at most ${ENDPOINTS_PER_PROJECT} webhooks. Remove one first.`,
+    'TOO_MANY_WEBHOOKS',
+  );
+
 /** The project's webhooks, newest first. @throws DomainError PROJECT_NOT_FOUND, FORBIDDEN */
 export async function listWebhooks(
   userId: string,
@@ -72,7 +80,7 @@ export async function listWebhooks(
   { limit, cursor }: { limit: number; cursor?: string },
 ): Promise<Page<Webhook>> {
   const after = cursor === undefined ? undefined : decodeCursor(cursor);
-  const rows = await asAdministrator(userId, projectId, async (tx) => {
+  const rows = await readAsAdministrator(userId, projectId, async (tx) => {
     const result = await tx.query<Row>(
       `SELECT ${COLUMNS} FROM webhook_endpoints
        WHERE project_id = $1 ${after === undefined ? '' : 'AND (created_at, id) < ($3, $4)'}
@@ -86,7 +94,7 @@ export async function listWebhooks(
 
 /** @throws DomainError PROJECT_NOT_FOUND, FORBIDDEN, WEBHOOK_NOT_FOUND */
 export async function getWebhook(userId: string, projectId: string, webhookId: string): Promise<Webhook> {
-  return asAdministrator(userId, projectId, async (tx) => {
+  return readAsAdministrator(userId, projectId, async (tx) => {
     const { rows } = await tx.query<Row>(
       `SELECT ${COLUMNS} FROM webhook_endpoints WHERE id = $1 AND project_id = $2`,
       [webhookId, projectId],
@@ -102,16 +110,13 @@ export async function createWebhook(
   projectId: string,
   input: z.output<typeof webhookInput>,
 ): Promise<Webhook & { readonly secret: string }> {
+  await assertMayUse(userId, projectId, input.url);
   const endpointId = randomUUID();
   const { secret, stored } = newSecret(endpointId, projectId);
   const row = await asAdministrator(userId, projectId, async (tx) => {
-    await assertAllowed(input.url);
     const { rowCount } = await tx.query('SELECT FROM webhook_endpoints WHERE project_id = $1', [projectId]);
     if ((rowCount ?? 0) >= ENDPOINTS_PER_PROJECT) {
-      throw new DomainError(
-        `A project has at most ${ENDPOINTS_PER_PROJECT} webhooks. Remove one first.`,
-        'TOO_MANY_WEBHOOKS',
-      );
+      throw tooMany();
     }
     const { rows } = await tx.query<Row>(
       `INSERT INTO webhook_endpoints (id, project_id, url, description, event_types, secret)
@@ -119,6 +124,9 @@ export async function createWebhook(
       [endpointId, projectId, input.url, input.description, input.eventTypes, stored],
     );
     return rows[0] as Row;
+  }).catch((error: unknown) => {
+    // Another request was first, after the count above.
+    throw violatedConstraint(error) === 'webhook_endpoints_per_project' ? tooMany() : error;
   });
   return { ...present(row), secret };
 }
@@ -130,8 +138,8 @@ export async function updateWebhook(
   webhookId: string,
   changes: z.output<typeof webhookChanges>,
 ): Promise<Webhook> {
+  if (changes.url !== undefined) await assertMayUse(userId, projectId, changes.url);
   return asAdministrator(userId, projectId, async (tx) => {
-    if (changes.url !== undefined) await assertAllowed(changes.url);
     const { rows } = await tx.query<Row>(
       `UPDATE webhook_endpoints SET
          url = coalesce($3, url),
@@ -184,38 +192,50 @@ export async function deleteWebhook(userId: string, projectId: string, webhookId
   });
 }
 
-/** The policies decide; this says why where they show nothing. */
-export async function asAdministrator<T>(
+/**
+ * Runs work while the user stays an administrator of the project: a removal or demotion waits for it, and ends the webhooks that
+ * it has set up. The policies decide as well; this says why where they show nothing.
+ */
+async function asAdministrator<T>(
   userId: string,
   projectId: string,
   work: (tx: Transaction) => Promise<T>,
 ): Promise<T> {
   return asUser(userId, async (tx) => {
-    const { rows } = await tx.query<{ administers: boolean }>(
-      `SELECT role >= 'admin' AS administers FROM project_members WHERE project_id = $1 AND user_id = $2`,
-      [projectId, userId],
-    );
-    if (rows[0] === undefined) throw new DomainError('There is no such project.', 'PROJECT_NOT_FOUND');
-    if (!rows[0].administers) {
-      throw new DomainError('Your role in this project does not allow that.', 'FORBIDDEN');
-    }
+    assertAdministrator(await lockRole(tx, projectId));
     return work(tx);
   });
 }
 
-/** Told here so that whoever enters the URL learns it; what counts is the same question before each delivery. */
-async function assertAllowed(text: string): Promise<void> {
-  const { WEBHOOK_ALLOWED_HOSTS } = config();
-  const allowed = new Set(WEBHOOK_ALLOWED_HOSTS.map((host) => host.toLowerCase()));
-  const target = new URL(text);
-  const refuse = (why: string) =>
-    new DomainError(`The URL cannot be used: ${why}.`, 'WEBHOOK_URL_NOT_ALLOWED');
-  if (target.protocol !== 'https:' && !allowed.has(target.hostname) && !allowed.has(target.host)) {
-    throw refuse('it must begin with https://');
-  }
+/** Runs reads of an administrator of the project. They lock nothing, so they delay no removal. */
+export async function readAsAdministrator<T>(
+  userId: string,
+  projectId: string,
+  work: (tx: Transaction) => Promise<T>,
+): Promise<T> {
+  return asUser(userId, async (tx) => {
+    assertAdministrator(await readRole(tx, userId, projectId));
+    return work(tx);
+  });
+}
+
+function assertAdministrator(role: Member['role']): void {
+  if (role === 'admin' || role === 'owner') return;
+  throw new DomainError('Your role in this project does not allow that.', 'FORBIDDEN');
+}
+
+/**
+ * Checks a URL before the transaction that stores it: how long its name takes to resolve is for the user to choose, and
+ * must hold no connection. Only administrators make the service resolve names.
+ *
+ * @throws DomainError PROJECT_NOT_FOUND, FORBIDDEN, WEBHOOK_URL_NOT_ALLOWED
+ */
+async function assertMayUse(userId: string, projectId: string, url: string): Promise<void> {
+  await readAsAdministrator(userId, projectId, async () => {});
   try {
-    await publicAddress(target, allowed);
+    await webhookAddress(new URL(url));
   } catch (error) {
-    throw error instanceof AddressNotAllowed ? refuse(error.message) : error;
+    if (!(error instanceof AddressNotAllowed)) throw error;
+    throw new DomainError(`The URL cannot be used: ${error.message}.`, 'WEBHOOK_URL_NOT_ALLOWED');
   }
 }

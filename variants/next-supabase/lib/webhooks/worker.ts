@@ -3,7 +3,7 @@ import { config } from '@/lib/config/config';
 import { drain } from '@/lib/drain';
 import { log } from '@/lib/log';
 import { processWide } from '@/lib/process-wide';
-import { deliverDue } from './deliver';
+import { deliverDue, deliveryEnd } from './deliver';
 
 /** Looks for webhooks to deliver every WEBHOOK_POLL_MS, until the process is told to stop. Any number of processes may. */
 export function startWebhookWorker(): void {
@@ -17,6 +17,7 @@ async function run(pauseMs: number): Promise<void> {
       log().warn({ err: error }, 'webhooks could not be looked for');
       return 0;
     });
-    if (delivered === 0) await sleep(pauseMs, undefined, { ref: false });
+    // A delivery that ends makes room for the next one of its project.
+    if (delivered === 0) await Promise.race([deliveryEnd(), sleep(pauseMs, undefined, { ref: false })]);
   }
 }

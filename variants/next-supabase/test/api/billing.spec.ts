@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import Stripe from 'stripe';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { call, newUser, type TestUser } from '../support/api';
+import { type Answer, call, newUser, type TestUser } from '../support/api';
 import { as, connectOwner, connectService } from '../support/database';
 import { type Service, startService } from '../support/service';
-import { startStripe } from '../support/stripe';
+import { type FakeCheckout, startStripe } from '../support/stripe';
 
 let stripe: Awaited<ReturnType<typeof startStripe>>;
 let service: Service;
@@ -17,6 +17,18 @@ const send = (method: string, path: string, body?: object, headers?: Record<stri
   call(method, `/api/v1/billing/${path}`, { token: user.token, body, headers }, service.url);
 const checkout = (headers?: Record<string, string>) =>
   send('POST', 'checkout', { priceId: 'price_basic' }, headers);
+/** The checkout session of a response. */
+function pageOf({ body }: Answer): FakeCheckout {
+  const found = [...stripe.checkouts.values()].find(({ url }) => url === body.data.url);
+  if (found === undefined) throw new Error(`${body.data.url} is none of Stripe's pages`);
+  return found;
+}
+const subscribe = (status: string, id: string = randomUUID()) =>
+  owner.query(
+    `INSERT INTO subscriptions (id, user_id, status, price_id, cancel_at_period_end, current_period_end, created_at, fetched_at)
+     VALUES ($1, $2, $3, 'price_basic', false, now(), now(), now())`,
+    [id, user.id, status],
+  );
 const subscription = async () => (await send('GET', 'subscription')).body.data;
 
 beforeAll(async () => {
@@ -46,7 +58,7 @@ describe('billing', () => {
     expect(status).toBe(201);
     expect(body.data.url).toContain(`customer=${customer}`);
     expect(headers.get('location')).toBe(body.data.url);
-    expect(stripe.calls.map(({ path }) => path)).toEqual(['/v1/checkout/sessions']);
+    expect(stripe.calls[0]?.path).toBe('/v1/checkout/sessions');
     const { form } = stripe.calls[0] as (typeof stripe.calls)[number];
     expect(form.get('line_items[0][price]')).toBe('price_basic');
     expect(form.get('success_url')).toBe('https://app.example.com/billing?checkout=success');
@@ -70,6 +82,72 @@ describe('billing', () => {
       status: 422,
       body: { code: 'IDEMPOTENCY_KEY_REUSED' },
     });
+  });
+
+  it('ends the page before, so that one checkout can be paid', async () => {
+    user = await newUser();
+    const answers = await Promise.all(Array.from({ length: 6 }, () => checkout()));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201]));
+    const urls = new Set(answers.map(({ body }) => body.data.url));
+    const open = [...stripe.checkouts.values()].filter(
+      ({ status, url }) => status === 'open' && urls.has(url),
+    );
+    expect(open).toHaveLength(1);
+  });
+
+  it.each(['active', 'trialing', 'past_due', 'unpaid', 'paused'])(
+    'begins no second subscription while one is %s',
+    async (status) => {
+      await subscribe(status);
+      const answers = await Promise.all(Array.from({ length: 4 }, () => checkout()));
+      expect(new Set(answers.map((answer) => answer.body.code))).toEqual(new Set(['SUBSCRIPTION_ACTIVE']));
+      expect(answers[0]?.status).toBe(409);
+      expect(stripe.calls).toEqual([]);
+    },
+  );
+
+  it('begins another subscription after one has ended', async () => {
+    await subscribe('canceled');
+    expect((await checkout()).status).toBe(201);
+  });
+
+  it('begins no second subscription while the event of the first is on its way', async () => {
+    const key = { 'idempotency-key': randomUUID() };
+    const first = await checkout(key);
+    const paid = pageOf(first);
+    paid.status = 'complete';
+    for (const headers of [{}, {}, key]) {
+      expect(await checkout(headers)).toMatchObject({ status: 409, body: { code: 'SUBSCRIPTION_ACTIVE' } });
+    }
+    const open = [...stripe.checkouts.values()].filter(
+      ({ status, url }) => status === 'open' && url.includes(customer),
+    );
+    expect(open).toEqual([]);
+
+    paid.subscription = `sub_${randomUUID()}`;
+    await subscribe('canceled', paid.subscription);
+    expect((await checkout()).status).toBe(201);
+    expect(await checkout(key)).toMatchObject({ status: 409, body: { code: 'CHECKOUT_ENDED' } });
+  });
+
+  it('begins no second checkout while Stripe ends the first page not', async () => {
+    const page = pageOf(await checkout());
+    page.stays = true;
+    expect(await checkout()).toMatchObject({ status: 502, body: { code: 'INTEGRATION_REFUSED' } });
+    page.stays = false;
+    expect((await checkout()).status).toBe(201);
+    expect(page.status).toBe('expired');
+  });
+
+  it('answers a repetition with no page that has ended', async () => {
+    const [one, two] = [{ 'idempotency-key': randomUUID() }, { 'idempotency-key': randomUUID() }];
+    await checkout(one);
+    const page = pageOf(await checkout(two));
+    expect(await checkout(one)).toMatchObject({ status: 409, body: { code: 'CHECKOUT_ENDED' } });
+    expect(page.status).toBe('open');
+    expect((await checkout(two)).body.data.url).toBe(page.url);
+    page.status = 'expired';
+    expect(await checkout(two)).toMatchObject({ status: 409, body: { code: 'CHECKOUT_ENDED' } });
   });
 
   it('sells no price that is not offered', async () => {

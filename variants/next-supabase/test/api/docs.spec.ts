@@ -7,7 +7,7 @@ describe('the documentation', () => {
     expect(body.openapi).toBe('3.1.0');
     expect(body.paths['/api/v1/projects/{id}'].get).toMatchObject({
       operationId: 'readProject',
-      security: [{ bearer: [] }],
+      security: [{ bearer: ['session'] }, { bearer: ['projects:read'] }],
       responses: {
         200: {
           content: {

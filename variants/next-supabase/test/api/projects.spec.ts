@@ -72,7 +72,8 @@ describe('projects', () => {
       body: { code: 'VERSION_CONFLICT' },
     });
     expect(await change({})).toMatchObject({ status: 428, body: { code: 'PRECONDITION_REQUIRED' } });
-    expect(await change({ 'if-match': '*' })).toMatchObject({ status: 400 });
+    expect(await change({ 'if-match': '1' })).toMatchObject({ status: 400 });
+    expect(await change({ 'if-match': '*' })).toMatchObject({ status: 200 });
   });
 
   it('lets one of many concurrent changes win', async () => {

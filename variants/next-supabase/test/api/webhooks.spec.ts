@@ -88,6 +88,20 @@ describe('a webhook', () => {
     ]);
   });
 
+  it('tells of no role that stays what it is', async () => {
+    const { id } = await newWebhook({ eventTypes: ['member.added', 'member.changed'] });
+    const member = await newUser();
+    const path = `/api/v1/projects/${projectId}/members`;
+    const as = { token: user.token };
+    await call('POST', path, { ...as, body: { userId: member.id, role: 'viewer' } });
+    for (const role of ['viewer', 'viewer', 'editor']) {
+      await call('PATCH', `${path}/${member.id}`, { ...as, body: { role } });
+    }
+    const types = (await deliveries(id)).map(({ eventType }: { eventType: string }) => eventType);
+    expect(types).toEqual(['member.changed', 'member.added']);
+    await messages(2); // or the next test receives them
+  });
+
   it('tells of members, and of nothing that it was not made for', async () => {
     const { secret } = await newWebhook({ eventTypes: ['member.added', 'member.removed'] });
     const member = await newUser();
@@ -170,6 +184,20 @@ describe('a webhook', () => {
     const elsewhere = await newProject(user);
     const path = `/api/v1/projects/${elsewhere.id}/webhooks/${id}`;
     expect((await call('GET', path, { token: user.token }, service.url)).body.code).toBe('WEBHOOK_NOT_FOUND');
+  });
+
+  it('is read without a lock on the membership', async () => {
+    const { id } = await newWebhook();
+    const change = await owner.connect();
+    try {
+      await change.query('BEGIN');
+      await change.query('SELECT FROM project_members WHERE project_id = $1 FOR UPDATE', [projectId]);
+      for (const path of ['', `/${id}`, `/${id}/deliveries`])
+        expect((await send('GET', path)).status).toBe(200);
+    } finally {
+      await change.query('ROLLBACK');
+      change.release();
+    }
   });
 
   it('can be changed and removed', async () => {
@@ -265,6 +293,16 @@ describe('a URL that leads to what is not public', () => {
   ])('is refused: %s', async (url) => {
     const answer = await send('POST', '', { url, eventTypes: ['project.updated'] });
     expect(answer).toMatchObject({ status: 422, body: { code: 'WEBHOOK_URL_NOT_ALLOWED' } });
+  });
+
+  it('without TLS is not called, as those of earlier releases are', async () => {
+    const { id } = await newWebhook();
+    await owner.query(`UPDATE webhook_endpoints SET url = 'http://8.8.8.8/hook' WHERE id = $1`, [id]);
+    await changeProject();
+    await vi.waitFor(async () =>
+      expect((await deliveries(id))[0].lastError).toBe('it must begin with https://'),
+    );
+    await send('DELETE', `/${id}`);
   });
 
   it('since it was stored is not called', async () => {

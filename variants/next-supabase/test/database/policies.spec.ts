@@ -66,7 +66,11 @@ async function newUser(): Promise<string> {
   return rows[0].id;
 }
 
-async function attempt(actor: Actor, sql: string): Promise<Outcome> {
+async function attempt(
+  actor: Actor,
+  sql: string,
+  role: 'authenticated' | 'api_user' = 'authenticated',
+): Promise<Outcome> {
   const values: Record<string, string> = {
     ...users,
     project,
@@ -78,7 +82,7 @@ async function attempt(actor: Actor, sql: string): Promise<Outcome> {
   try {
     if (actor === 'anonymous') return await as(migrator, 'anon', undefined, run);
     if (actor === 'service_role') return await as(migrator, 'service_role', undefined, run);
-    return await as(service, 'authenticated', users[actor], run);
+    return await as(service, role, users[actor], run);
   } catch (error) {
     if ((error as pg.DatabaseError).code === '42501') return 'refused';
     throw error;
@@ -96,6 +100,9 @@ const expected = (...results: Outcome[]) =>
   Object.fromEntries(ACTORS.map((actor, index) => [actor, results[index]]));
 
 const no = 'refused';
+
+const KEY = `INSERT INTO api_keys (name, prefix, hash, scopes)
+  VALUES ('x', 'x', decode(repeat('01', 32), 'hex'), '{projects:read}') RETURNING id`;
 
 describe('policies: what each may do to each table', () => {
   //                                                                  owner admin editor viewer stranger anon service
@@ -149,7 +156,11 @@ describe('policies: what each may do to each table', () => {
 
     ['read an API key', 'SELECT id, name FROM api_keys WHERE id = :key', [1, 0, 0, 0, 0, no, 1]],
     ['read the hash of an API key', 'SELECT hash FROM api_keys WHERE id = :key', [no, no, no, no, no, no, 1]],
-    ['revoke an API key', 'UPDATE api_keys SET revoked_at = now() WHERE id = :key', [1, 0, 0, 0, 0, no, 1]],
+    [
+      'revoke an API key',
+      'UPDATE api_keys SET revoked_at = now() WHERE id = :key',
+      [no, no, no, no, no, no, 1],
+    ],
     [
       'widen an API key',
       `UPDATE api_keys SET scopes = '{projects:write}' WHERE id = :key`,
@@ -172,7 +183,7 @@ describe('policies: what each may do to each table', () => {
     [
       'record usage of a project',
       `INSERT INTO usage_metrics (user_id, project_id, event_type) VALUES (coalesce(auth.uid(), :owner), :project, 'custom.x')`,
-      [1, 1, 1, no, no, no, 1],
+      [no, no, no, no, no, no, 1],
     ],
     [
       'record usage for somebody else',
@@ -224,15 +235,34 @@ describe('policies: what each may do to each table', () => {
     expect(await outcomes(sql)).toEqual(expected(...results));
   });
 
-  it('create projects and keys of their own', async () => {
+  it('users create projects of their own, and no keys', async () => {
     for (const actor of ['owner', 'stranger'] as const) {
       expect(
         await attempt(actor, `INSERT INTO projects (user_id, name) VALUES (:self, 'x') RETURNING id`),
       ).toBe(1);
-      const key = `INSERT INTO api_keys (name, prefix, hash, scopes)
-        VALUES ('x', 'x', decode(repeat('01', 32), 'hex'), '{projects:read}') RETURNING id`;
-      expect(await attempt(actor, key)).toBe(1);
+      expect(await attempt(actor, KEY)).toBe(no);
     }
+  });
+
+  it.each<[command: string, sql: string, results: (number | 'refused')[]]>([
+    //                                            owner admin editor viewer stranger
+    ['create an API key', KEY, [1, 1, 1, 1, 1]],
+    ['revoke an API key', 'UPDATE api_keys SET revoked_at = now() WHERE id = :key', [1, 0, 0, 0, 0]],
+    [
+      'record usage of a project',
+      `INSERT INTO usage_metrics (user_id, project_id, event_type) VALUES (:self, :project, 'custom.x')`,
+      [1, 1, 1, no, no],
+    ],
+    ['change a project', `UPDATE projects SET name = 'x' WHERE id = :project`, [1, 1, 1, 0, 0]],
+    [
+      'choose the owner of a project',
+      'UPDATE projects SET user_id = :self WHERE id = :project',
+      [no, no, no, no, no],
+    ],
+  ])('the service, for a user, can %s', async (_, sql, results) => {
+    const found: Outcome[] = [];
+    for (const actor of ACTORS.slice(0, 5)) found.push(await attempt(actor, sql, 'api_user'));
+    expect(found).toEqual(results);
   });
 
   it('shows a public project to strangers, who may change nothing of it', async () => {
@@ -255,7 +285,7 @@ describe('policies: what each may do to each table', () => {
   });
 
   it('keeps a revoked key revoked', async () => {
-    await as(service, 'authenticated', users.owner, async (client) => {
+    await as(service, 'api_user', users.owner, async (client) => {
       await client.query('UPDATE api_keys SET revoked_at = now() WHERE id = $1', [ownersKey]);
       const { rowCount } = await client.query('UPDATE api_keys SET revoked_at = NULL WHERE id = $1', [
         ownersKey,
@@ -331,12 +361,34 @@ describe('the service', () => {
 });
 
 describe('the database', () => {
-  it('publishes projects and members, and nothing that users may not read whole, to Realtime', async () => {
-    const { rows } = await migrator.query<{ name: string; isRead: boolean }>(`
-      SELECT tablename AS name, has_table_privilege('authenticated', format('%I.%I', schemaname, tablename), 'SELECT') AS "isRead"
-      FROM pg_publication_tables WHERE pubname = 'supabase_realtime'`);
-    expect(rows.map(({ name }) => name)).toEqual(expect.arrayContaining(['project_members', 'projects']));
-    expect(rows.filter(({ isRead }) => !isRead)).toEqual([]);
+  // Realtime asks no policy before it sends the replica identity of a deleted row to every subscriber of the table.
+  it('publishes to Realtime only tables with a random id as their key', async () => {
+    const { rows } = await migrator.query<{ name: string; identity: string; key: string[] }>(`
+      SELECT c.relname AS name, c.relreplident AS identity,
+        ARRAY(SELECT a.attname::text FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+          WHERE i.indrelid = c.oid AND i.indisprimary) AS key
+      FROM pg_publication_tables AS p
+      JOIN pg_class AS c ON c.oid = format('%I.%I', p.schemaname, p.tablename)::regclass
+      WHERE p.pubname = 'supabase_realtime'`);
+    expect(rows.map(({ name }) => name)).toContain('projects');
+    expect(rows.map(({ name }) => name)).not.toContain('project_members');
+    for (const table of rows) expect(table).toMatchObject({ identity: 'd', key: ['id'] });
+  });
+
+  // Where Supabase's Realtime is, private channels are open to nobody until a policy opens them.
+  it('has no policy on the messages of Realtime', async () => {
+    const { rows } = await migrator.query(
+      `SELECT policyname FROM pg_policies WHERE schemaname = 'realtime' AND tablename = 'messages'`,
+    );
+    expect(rows).toEqual([]);
+  });
+
+  it('lets users read by column: one that is added has no grant', async () => {
+    const { rows } = await migrator.query(`
+      SELECT c.oid::regclass::text AS name FROM pg_class AS c
+      WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+        AND has_table_privilege('authenticated', c.oid, 'SELECT, INSERT, UPDATE')`);
+    expect(rows).toEqual([]);
   });
 
   it('has row-level security, FORCE and policies on every table', async () => {

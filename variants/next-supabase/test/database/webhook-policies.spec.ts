@@ -52,7 +52,11 @@ beforeAll(async () => {
   };
 });
 
-async function attempt(actor: Actor, sql: string): Promise<Outcome> {
+async function attempt(
+  actor: Actor,
+  sql: string,
+  role: 'authenticated' | 'api_user' = 'api_user',
+): Promise<Outcome> {
   const text = sql.replace(/:(project|endpoint|new)\b/g, (_, name: string) =>
     pg.escapeLiteral({ project, endpoint, new: randomUUID() }[name] as string),
   );
@@ -60,7 +64,7 @@ async function attempt(actor: Actor, sql: string): Promise<Outcome> {
   try {
     if (actor === 'anonymous') return await as(migrator, 'anon', undefined, run);
     if (actor === 'service_role') return await as(migrator, 'service_role', undefined, run);
-    return await as(service, 'authenticated', users[actor], run);
+    return await as(service, role, users[actor], run);
   } catch (error) {
     if ((error as pg.DatabaseError).code === '42501') return no;
     throw error;
@@ -114,12 +118,52 @@ describe('policies of webhooks: what each may do', () => {
       [no, no, no, no, no, no, 1],
     ],
     ['take what is due', `SELECT FROM private.claim_webhooks(0, '1 s')`, [no, no, no, no, no, no, 0]],
+    [
+      'take what is due, of each project a few',
+      `SELECT FROM private.claim_webhooks(0, '1 s', 1, 1, '{}')`,
+      [no, no, no, no, no, no, 0],
+    ],
+    [
+      'say who set the URL',
+      'UPDATE webhook_endpoints SET url_set_by = NULL WHERE id = :endpoint',
+      [no, no, no, no, no, no, 1],
+    ],
   ])('%s', async (_, sql, outcomes) => {
     const found: Outcome[] = [];
     for (const actor of ACTORS) found.push(await attempt(actor, sql));
     expect(Object.fromEntries(ACTORS.map((actor, index) => [actor, found[index]]))).toEqual(
       Object.fromEntries(ACTORS.map((actor, index) => [actor, outcomes[index]])),
     );
+  });
+
+  it.each([
+    `INSERT INTO webhook_endpoints (id, project_id, url, event_types, secret)
+     VALUES (:new, :project, 'https://example.com', '{member.added}', 'v1.secret')`,
+    `UPDATE webhook_endpoints SET url = 'http://example.org' WHERE id = :endpoint`,
+    'DELETE FROM webhook_endpoints WHERE id = :endpoint',
+  ])('PostgREST writes none, whoever asks: %s', async (sql) => {
+    for (const actor of [...ROLES, 'stranger', 'anonymous'] as const) {
+      expect(await attempt(actor, sql, 'authenticated')).toBe(no);
+    }
+  });
+
+  it('a project has at most 20, also by requests at the same time', async () => {
+    const add = () =>
+      migrator.query(
+        `INSERT INTO webhook_endpoints (id, project_id, url, event_types, secret)
+         VALUES ($1, $2, 'https://example.com', '{member.added}', 'v1.secret')`,
+        [randomUUID(), project],
+      );
+    const added = await Promise.allSettled(Array.from({ length: 40 }, add));
+    const refused = added.flatMap((result) =>
+      result.status === 'rejected' ? [result.reason.constraint] : [],
+    );
+    expect(new Set(refused)).toEqual(new Set(['webhook_endpoints_per_project']));
+    const { rows } = await migrator.query(
+      'SELECT count(*)::int FROM webhook_endpoints WHERE project_id = $1',
+      [project],
+    );
+    expect(rows).toEqual([{ count: 20 }]);
   });
 
   it('the service itself sees no webhook but what it takes to deliver', async () => {
@@ -130,4 +174,24 @@ describe('policies of webhooks: what each may do', () => {
       'permission denied',
     );
   });
+});
+
+it('of the messages that wait for a webhook 1,000 are kept: the one that is due first fails', async () => {
+  await migrator.query('DELETE FROM webhook_deliveries WHERE endpoint_id = $1', [endpoint]);
+  await migrator.query(
+    `INSERT INTO webhook_deliveries (endpoint_id, event_type, payload, next_attempt_at)
+     SELECT $1, 'member.added', to_jsonb(number), now() - interval '1 day' + number * interval '1 second'
+     FROM generate_series(1, 1005) AS number`,
+    [endpoint],
+  );
+  const { rows } = await migrator.query(
+    `SELECT state, count(*)::integer, max(payload::integer) AS last FROM webhook_deliveries
+     WHERE endpoint_id = $1 GROUP BY state ORDER BY state`,
+    [endpoint],
+  );
+  expect(rows).toEqual([
+    { state: 'failed', count: 5, last: 5 },
+    { state: 'pending', count: 1_000, last: 1_005 },
+  ]);
+  await migrator.query('DELETE FROM webhook_deliveries WHERE endpoint_id = $1', [endpoint]);
 });

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { addMember, call, newProject, newUser, type TestUser } from '../support/api';
 import { connectOwner } from '../support/database';
 import { startService } from '../support/service';
@@ -15,7 +15,7 @@ beforeAll(async () => {
 
 const path = (id: string) => `/api/v1/projects/${id}`;
 
-/** Past the service, as supabase-js in a browser does it: the cache cannot know of it. */
+/** Past the service, as supabase-js in a browser does it. */
 const renameBehindTheService = (id: string) =>
   owner.query(`UPDATE projects SET name = 'behind the back' WHERE id = $1`, [id]);
 
@@ -23,9 +23,28 @@ describe('the cache of projects', () => {
   it('answers a second read without the database', async () => {
     const { id } = await newProject(ada);
     await call('GET', path(id), { token: ada.token });
+    const locked = await owner.connect();
+    try {
+      await locked.query('BEGIN');
+      await locked.query('LOCK TABLE projects IN ACCESS EXCLUSIVE MODE');
+      const { body } = await call('GET', path(id), { token: ada.token });
+      expect(body.data.name).toBe('Analytical engine');
+    } finally {
+      await locked.query('ROLLBACK');
+      locked.release();
+    }
+  });
+
+  it('knows of writes past the service at once', async () => {
+    const { id } = await newProject(ada);
+    const member = await newUser();
+    await addMember(ada, id, member.id, 'viewer');
+    const read = () => call('GET', path(id), { token: member.token });
+    expect((await read()).body.data.name).toBe('Analytical engine');
     await renameBehindTheService(id);
-    const { body } = await call('GET', path(id), { token: ada.token });
-    expect(body.data.name).toBe('Analytical engine');
+    await vi.waitFor(async () => expect((await read()).body.data.name).toBe('behind the back'));
+    await owner.query('DELETE FROM project_members WHERE project_id = $1 AND user_id = $2', [id, member.id]);
+    await vi.waitFor(async () => expect((await read()).status).toBe(404));
   });
 
   it('knows of every write of the service at once, in all processes', async () => {

@@ -1,6 +1,9 @@
-import { describe, expect, inject, it } from 'vitest';
+import { createClient, type SupabaseClient } from '@supabase/supabase-js';
+import { describe, expect, inject, it, vi } from 'vitest';
+import type { Database } from '@/lib/database.types';
 import { addMember, call, newProject, newUser, type TestUser } from '../support/api';
 import { startService } from '../support/service';
+import { openWay } from '../support/way';
 
 interface Received {
   readonly event: string;
@@ -33,7 +36,32 @@ async function listen(user: TestUser, projectId: string, base = inject('url')) {
   return { response, next, close: () => abort.abort() };
 }
 
+/** PostgREST, as a client with the user's own token. */
+const postgrest = (user: TestUser): SupabaseClient<Database> =>
+  createClient<Database>(process.env.SUPABASE_URL ?? '', process.env.SUPABASE_PUBLISHABLE_KEY ?? '', {
+    global: { headers: { authorization: `Bearer ${user.token}` } },
+    auth: { persistSession: false, autoRefreshToken: false },
+  });
+
 describe('events of a project', () => {
+  it('come on 20 streams of a user at the same time, and on no more', async () => {
+    const ada = await newUser();
+    const { id } = await newProject(ada);
+    const streams = await Promise.all(Array.from({ length: 20 }, () => listen(ada, id)));
+    expect(new Set(streams.map(({ response }) => response.status))).toEqual(new Set([200]));
+    const follow = async (user: TestUser) => {
+      const stream = await listen(user, id);
+      stream.close();
+      return stream.response.status;
+    };
+    expect(await follow(ada)).toBe(429);
+    const grace = await newUser();
+    await addMember(ada, id, grace.id, 'viewer');
+    expect(await follow(grace)).toBe(200);
+    for (const { close } of streams) close();
+    await vi.waitFor(async () => expect(await follow(ada)).toBe(200), { timeout: 20_000 });
+  });
+
   it('reach its members from whichever process the change was made in', async () => {
     const [ada, grace] = [await newUser(), await newUser()];
     const { id } = await newProject(ada);
@@ -66,6 +94,63 @@ describe('events of a project', () => {
     await stream.next();
     await call('DELETE', `/api/v1/projects/${id}/members/${grace.id}`, { token: ada.token });
     expect(await stream.next()).toBeUndefined();
+  });
+
+  describe('of changes made through PostgREST', () => {
+    it('reach members who listen', async () => {
+      const [ada, grace] = [await newUser(), await newUser()];
+      const { id } = await newProject(ada);
+      const stream = await listen(ada, id);
+      await stream.next();
+      const rest = postgrest(ada);
+      await rest.from('projects').update({ name: 'changed' }).eq('id', id).throwOnError();
+      expect(await stream.next()).toEqual({
+        event: 'project.updated',
+        data: { type: 'project.updated', projectId: id, version: 2 },
+      });
+      // What was cached has ended before: who reads because of an event reads what is new.
+      expect((await call('GET', `/api/v1/projects/${id}`, { token: ada.token })).body.data.name).toBe(
+        'changed',
+      );
+      await rest.from('project_members').insert({ project_id: id, user_id: grace.id }).throwOnError();
+      expect(await stream.next()).toMatchObject({ event: 'members.changed' });
+      await rest.from('project_members').delete().eq('user_id', grace.id).throwOnError();
+      expect(await stream.next()).toMatchObject({ event: 'members.changed' });
+      await rest.from('projects').delete().eq('id', id).throwOnError();
+      expect(await stream.next()).toMatchObject({ event: 'project.deleted' });
+      expect(await stream.next()).toBeUndefined();
+    });
+
+    it('end the stream of a member who is removed, and tell it nothing', async () => {
+      const [ada, grace] = [await newUser(), await newUser()];
+      const { id } = await newProject(ada);
+      await addMember(ada, id, grace.id, 'viewer');
+      const stream = await listen(grace, id);
+      await stream.next();
+      const rest = postgrest(ada);
+      await rest.from('project_members').delete().eq('user_id', grace.id).throwOnError();
+      await rest.from('projects').update({ name: 'secret' }).eq('id', id).throwOnError();
+      expect(await stream.next()).toBeUndefined();
+    });
+
+    it('are told again after the connection that listens was lost', async () => {
+      const ada = await newUser();
+      const { id } = await newProject(ada);
+      const way = await openWay(process.env.DATABASE_URL ?? '');
+      const service = await startService({ DATABASE_URL: way.url });
+      try {
+        const stream = await listen(ada, id, service.url);
+        await stream.next();
+        way.cut();
+        expect(await stream.next()).toEqual({ event: 'resync', data: { type: 'resync', projectId: id } });
+        await postgrest(ada).from('projects').update({ name: 'changed' }).eq('id', id).throwOnError();
+        expect(await stream.next()).toMatchObject({ event: 'project.updated' });
+        stream.close();
+      } finally {
+        await service.stop();
+        way.close();
+      }
+    });
   });
 
   it('are not for strangers', async () => {

@@ -16,7 +16,7 @@ export const connectService = () => new pg.Pool({ connectionString: required('DA
 /** How SQL is run by somebody: `auth.uid()` is `userId`. The transaction is always rolled back. */
 export async function as<T>(
   pool: pg.Pool,
-  role: 'anon' | 'authenticated' | 'service_role' | 'api',
+  role: 'anon' | 'authenticated' | 'service_role' | 'api' | 'api_user',
   userId: string | undefined,
   work: (client: pg.PoolClient) => Promise<T>,
 ): Promise<T> {

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startHttpServer } from './http-server';
@@ -10,6 +11,14 @@ export interface Behaviour {
   readonly stallAfter?: number;
   /** Cuts the connection after so many parts. */
   readonly breakAfter?: number;
+  /** Sends so many bytes without the end of a line, and then goes on with the answer. */
+  readonly flood?: number;
+  /** Repeats the parts without end. */
+  readonly endless?: true;
+  /** Begins with a part of so many characters. */
+  readonly long?: number;
+  /** Does not say what was used. */
+  readonly uncounted?: true;
 }
 
 export interface SeenRequest {
@@ -22,6 +31,7 @@ export interface SeenRequest {
 }
 
 const PARTS = ['Hello', ', ', 'world'];
+const FLOOD = ':'.repeat(64 * 1024);
 
 /** What an answer costs. */
 export const USAGE = { inputTokens: 11, outputTokens: 7 };
@@ -47,7 +57,7 @@ export async function startModels() {
     response.on('close', () => {
       if (!response.writableFinished) left.count++;
     });
-    await stream(response, service === 'openai' ? openai() : anthropic(), behaviour);
+    await stream(response, service === 'openai' ? openai(behaviour) : anthropic(behaviour), behaviour);
   });
 
   return {
@@ -78,9 +88,22 @@ interface Events {
   readonly after: readonly string[];
 }
 
-async function stream(response: ServerResponse, events: Events, { stallAfter, breakAfter }: Behaviour) {
+async function stream(
+  response: ServerResponse,
+  events: Events,
+  { stallAfter, breakAfter, flood = 0, endless }: Behaviour,
+) {
   response.writeHead(200, { 'content-type': 'text/event-stream' });
   for (const event of events.before) response.write(event);
+  for (let sent = 0; sent < flood && !response.destroyed; sent += FLOOD.length) {
+    if (!response.write(FLOOD)) {
+      await once(response, 'drain', { signal: AbortSignal.timeout(1_000) }).catch(() => {});
+    }
+  }
+  while (endless && !response.destroyed) {
+    for (const part of events.parts) response.write(part);
+    await sleep(20);
+  }
   for (const [index, part] of events.parts.entries()) {
     if (index === stallAfter) return;
     if (index === breakAfter) return void response.destroy();
@@ -94,7 +117,9 @@ async function stream(response: ServerResponse, events: Events, { stallAfter, br
 const event = (data: unknown, name?: string) =>
   `${name === undefined ? '' : `event: ${name}\n`}data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`;
 
-function openai(): Events {
+const partsOf = ({ long }: Behaviour) => (long === undefined ? PARTS : ['x'.repeat(long), ...PARTS]);
+
+function openai(behaviour: Behaviour): Events {
   const chunk = (delta: object, finish: string | null = null) =>
     event({ ...about, choices: [{ index: 0, delta, finish_reason: finish }] });
   const about = { id: 'c1', object: 'chat.completion.chunk', created: 1, model: 'm' };
@@ -105,12 +130,16 @@ function openai(): Events {
   };
   return {
     before: [chunk({ role: 'assistant', content: '' })],
-    parts: PARTS.map((content) => chunk({ content })),
-    after: [chunk({}, 'stop'), event({ ...about, choices: [], usage }), event('[DONE]')],
+    parts: partsOf(behaviour).map((content) => chunk({ content })),
+    after: [
+      chunk({}, 'stop'),
+      ...(behaviour.uncounted ? [] : [event({ ...about, choices: [], usage })]),
+      event('[DONE]'),
+    ],
   };
 }
 
-function anthropic(): Events {
+function anthropic(behaviour: Behaviour): Events {
   const typed = (data: { type: string } & Record<string, unknown>) => event(data, data.type);
   const message = {
     id: 'm1',
@@ -127,7 +156,7 @@ function anthropic(): Events {
       typed({ type: 'message_start', message }),
       typed({ type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } }),
     ],
-    parts: PARTS.map((text) =>
+    parts: partsOf(behaviour).map((text) =>
       typed({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text } }),
     ),
     after: [

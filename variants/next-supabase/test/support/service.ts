@@ -23,7 +23,13 @@ process.once('SIGTERM', () => {
 export async function startService(env: Record<string, string> = {}): Promise<Service> {
   const child = spawn(
     process.execPath,
-    ['--import', './dist/server/instrumentation.js', 'dist/server/main.js'],
+    [
+      '--import',
+      './test/support/watch-connections.mjs',
+      '--import',
+      './dist/server/instrumentation.js',
+      'dist/server/main.js',
+    ],
     {
       env: {
         ...process.env,
@@ -34,6 +40,7 @@ export async function startService(env: Record<string, string> = {}): Promise<Se
         // What other tests send counts as well: the limits are for the tests that are about them.
         RATE_LIMIT_MAX: '1000000',
         RATE_LIMIT_CREDENTIALS_MAX: '1000000',
+        LOGIN_ATTEMPTS_MAX: '1000000',
         ENCRYPTION_KEYS: 'e'.repeat(64),
         WEBHOOK_POLL_MS: '0', // a test's own process delivers what the test makes
         ...env,

@@ -15,12 +15,25 @@ export interface FakeSubscription {
   cancel_at_period_end: boolean;
 }
 
+export interface FakeCheckout {
+  readonly id: string;
+  readonly url: string;
+  status: 'open' | 'complete' | 'expired';
+  /** Whether Stripe refuses to end it. */
+  stays?: boolean;
+  /** The subscription that was paid for. */
+  subscription?: string;
+}
+
 /** A server that speaks the part of Stripe's API that this service uses, and fails on demand. */
 export async function startStripe() {
   const calls: SeenCall[] = [];
   const failures: { status: number; headers?: Record<string, string> }[] = [];
   const subscriptions = new Map<string, FakeSubscription>();
   const answers = new Map<string, { body: string; answer: object }>();
+  const checkouts = new Map<string, FakeCheckout>();
+  const addCheckout = (session: FakeCheckout) =>
+    checkouts.set(session.id, checkouts.get(session.id) ?? session);
   let count = 0;
 
   const server = await startHttpServer((request, response, body) => {
@@ -41,10 +54,21 @@ export async function startStripe() {
       if (!found) return void send(404, { error: { type: 'invalid_request_error' } });
       return void send(200, present(found));
     }
+    const [, , , kind, id = '', action] = path.split('/');
+    if (kind === 'sessions' && id !== '') {
+      const session = checkouts.get(id);
+      if (!session) return void send(404, { error: { type: 'invalid_request_error' } });
+      if (action === 'expire' && (session.status !== 'open' || session.stays)) {
+        return void send(400, { error: { type: 'invalid_request_error' } });
+      }
+      if (action === 'expire') session.status = 'expired';
+      return void send(200, session);
+    }
     const key = `${path} ${idempotencyKey}`;
     const known = answers.get(key) ?? { body, answer: make(path, form, ++count) };
     if (known.body !== body) return void send(400, { error: { type: 'idempotency_error' } });
     answers.set(key, known);
+    if (path === '/v1/checkout/sessions') addCheckout(known.answer as FakeCheckout);
     send(200, known.answer);
   });
 
@@ -54,6 +78,8 @@ export async function startStripe() {
     /** What the next calls get instead of an answer. */
     fail: (...next: typeof failures) => failures.push(...next),
     subscriptions,
+    /** The checkout sessions by their ids. */
+    checkouts,
     settings: {
       STRIPE_SECRET_KEY: 'sk_test_canary0123456789',
       STRIPE_WEBHOOK_SECRET: 'whsec_canary0123456789',
@@ -67,7 +93,8 @@ export async function startStripe() {
 function make(path: string, form: URLSearchParams, number: number): object {
   if (path === '/v1/customers') return { id: `cus_${number}_${Date.now()}`, object: 'customer' };
   const url = `https://stripe.example.com${path}/${number}?customer=${form.get('customer')}`;
-  return { id: `s_${number}`, object: path.slice('/v1/'.length), url };
+  const created = Math.floor(Date.now() / 1_000);
+  return { id: `s_${number}`, object: path.slice('/v1/'.length), url, created, status: 'open' };
 }
 
 const present = (subscription: FakeSubscription) => ({

@@ -8,6 +8,18 @@ export const problem = (status: number, code: string, detail: string): Response 
     { status, headers: { 'content-type': 'application/problem+json' } },
   );
 
+/** Reads a body, and no more of it than so many bytes. @returns undefined where it is longer */
+export async function readText(request: Request, maxBytes: number): Promise<string | undefined> {
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let bytes = 0;
+  for await (const chunk of request.body ?? []) {
+    bytes += chunk.byteLength;
+    if (bytes > maxBytes) return undefined;
+    chunks.push(chunk);
+  }
+  return new Blob(chunks).text();
+}
+
 /** Only this method, and no failure that is not answered. */
 export function serve(
   method: string,

@@ -24,7 +24,11 @@ export async function rpc(name: string, args: object = {}): Promise<unknown> {
     body: JSON.stringify(args),
     signal: AbortSignal.timeout(TIMEOUT_MS),
   });
-  if (!response.ok) throw new Error(`${name} answered ${response.status}: ${await response.text()}`);
+  if (!response.ok) {
+    // Without the rest of the body, which quotes the values of the request: errors go to the log.
+    const { code } = (await response.json().catch(() => ({}))) as { code?: unknown };
+    throw new Error(`${name} failed: status ${response.status}, code ${String(code)}`);
+  }
   return await response.json();
 }
 

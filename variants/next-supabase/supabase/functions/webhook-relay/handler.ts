@@ -1,4 +1,4 @@
-import { json, problem, serve } from '@shared/answers.ts';
+import { json, problem, readText, serve } from '@shared/answers.ts';
 import { rpc } from '@shared/project.ts';
 import { verify } from '@shared/standard-webhooks.ts';
 
@@ -14,8 +14,8 @@ export const handle = serve('POST', async (request) => {
   if (!secret) return problem(503, 'RELAY_NOT_CONFIGURED', 'RELAY_SECRET is not set.');
   const project = new URL(request.url).searchParams.get('project') ?? '';
   if (!UUID.test(project)) return problem(400, 'VALIDATION_FAILED', 'project must be the id of a project.');
-  const body = await request.text();
-  if (new TextEncoder().encode(body).byteLength > MAX_BYTES) {
+  const body = await readText(request, MAX_BYTES);
+  if (body === undefined) {
     return problem(413, 'PAYLOAD_TOO_LARGE', `The body is larger than ${MAX_BYTES} bytes.`);
   }
   // Before anything is read of it: the signature is made over what was sent.

@@ -29,7 +29,7 @@ export const POST = handler(
   },
   async ({ request, caller, body }) =>
     once(caller.userId, request, body, async (tx) => {
-      const made = await createProject(tx, caller.userId, body);
+      const made = await createProject(tx, caller, body);
       return created(made, `/api/v1/projects/${made.id}`, { etag: etag(made.version) });
     }),
 );

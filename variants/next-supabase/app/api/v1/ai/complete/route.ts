@@ -1,19 +1,10 @@
 import { z } from 'zod';
-import { beginCompletion, type CompletionStream, complete } from '@/lib/ai/complete';
+import { beginCompletion, complete } from '@/lib/ai/complete';
 import { completion, completionInput } from '@/lib/ai/schemas';
 import { ok } from '@/lib/api/answer';
 import { handler } from '@/lib/api/handler';
 import { data } from '@/lib/api/schemas';
-import { type StreamEvent, streamed } from '@/lib/api/streamed';
-
-/** `delta` for each part of the text, then `done`; `error` where it breaks off. */
-async function* toEvents(parts: CompletionStream): AsyncGenerator<StreamEvent, void> {
-  for (;;) {
-    const { done, value } = await parts.next();
-    if (done) return yield { event: 'done', data: value };
-    yield { event: 'delta', data: { text: value } };
-  }
-}
+import { streamed } from '@/lib/api/streamed';
 
 export const POST = handler(
   {
@@ -31,21 +22,28 @@ export const POST = handler(
     problems: [
       'AI_NOT_CONFIGURED',
       'AI_BUDGET_EXCEEDED',
+      'AI_TOO_MANY_ANSWERS',
       'INTEGRATION_UNAVAILABLE',
       'INTEGRATION_RATE_LIMITED',
       'INTEGRATION_TIMEOUT',
       'INTEGRATION_REFUSED',
+      'INTEGRATION_TOO_LARGE',
     ],
   },
   async ({ request, caller, body }) => {
     const abandoned = new AbortController();
     request.signal.addEventListener('abort', () => abandoned.abort(), { once: true });
+    if (request.signal.aborted) abandoned.abort();
     if (!body.stream) return ok(await complete(caller.userId, body, abandoned.signal));
     const parts = await beginCompletion(caller.userId, body, abandoned.signal);
     const about = {
       instance: request.nextUrl.pathname,
       requestId: request.headers.get('x-request-id') ?? '',
     };
-    return { status: 200, stream: streamed(toEvents(parts), about, abandoned) };
+    const events = {
+      part: (text: string) => ({ event: 'delta', data: { text } }),
+      end: (end: unknown) => ({ event: 'done', data: end }),
+    };
+    return { status: 200, stream: streamed(parts, events, about, abandoned) };
   },
 );

@@ -3,7 +3,7 @@ import { handler } from '@/lib/api/handler';
 import { data } from '@/lib/api/schemas';
 import { refreshInput, session } from '@/lib/auth/schemas';
 import { refresh } from '@/lib/auth/supabase-auth';
-import { recordSecurityEvent } from '@/lib/security/security-events';
+import { limitAttempt } from '@/lib/rate-limit/login-limits';
 
 export const POST = handler(
   {
@@ -14,12 +14,6 @@ export const POST = handler(
     answers: { 200: data(session) },
     problems: ['INVALID_REFRESH_TOKEN', 'AUTH_REFUSED', 'AUTH_UNAVAILABLE'],
   },
-  async ({ request, body }) => {
-    try {
-      return ok(await refresh(body.refreshToken));
-    } catch (error) {
-      recordSecurityEvent('auth.refresh_failed', request);
-      throw error;
-    }
-  },
+  async ({ request, body }) =>
+    ok(await limitAttempt(request, 'refresh', undefined, () => refresh(body.refreshToken))),
 );

@@ -3,7 +3,7 @@ import { handler } from '@/lib/api/handler';
 import { data } from '@/lib/api/schemas';
 import { credentials, session } from '@/lib/auth/schemas';
 import { signIn } from '@/lib/auth/supabase-auth';
-import { recordSecurityEvent } from '@/lib/security/security-events';
+import { limitAttempt } from '@/lib/rate-limit/login-limits';
 
 export const POST = handler(
   {
@@ -11,16 +11,9 @@ export const POST = handler(
     summary: 'Signs a user in',
     access: 'public',
     body: credentials,
-    limit: 'credentials',
     answers: { 200: data(session) },
     problems: ['INVALID_CREDENTIALS', 'AUTH_REFUSED', 'AUTH_UNAVAILABLE'],
   },
-  async ({ request, body }) => {
-    try {
-      return ok(await signIn(body.email, body.password));
-    } catch (error) {
-      recordSecurityEvent('auth.sign_in_failed', request);
-      throw error;
-    }
-  },
+  async ({ request, body: { email, password } }) =>
+    ok(await limitAttempt(request, 'sign-in', email, () => signIn(email, password))),
 );

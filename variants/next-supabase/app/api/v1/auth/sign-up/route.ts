@@ -3,6 +3,7 @@ import { handler } from '@/lib/api/handler';
 import { data } from '@/lib/api/schemas';
 import { credentials, session } from '@/lib/auth/schemas';
 import { signUp } from '@/lib/auth/supabase-auth';
+import { limitAttempt } from '@/lib/rate-limit/login-limits';
 
 /** `data` is null where the project wants the address confirmed first. */
 export const POST = handler(
@@ -11,9 +12,13 @@ export const POST = handler(
     summary: 'Makes a user',
     access: 'public',
     body: credentials,
-    limit: 'credentials',
+    limit: 'sign-ups',
     answers: { 201: data(session.nullable()) },
     problems: ['EMAIL_TAKEN', 'AUTH_REFUSED', 'AUTH_UNAVAILABLE'],
   },
-  async ({ body }) => created(await signUp(body.email, body.password), '/api/v1/auth/session'),
+  async ({ request, body: { email, password } }) =>
+    created(
+      await limitAttempt(request, 'sign-up', email, () => signUp(email, password)),
+      '/api/v1/auth/session',
+    ),
 );

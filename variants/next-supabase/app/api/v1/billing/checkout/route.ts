@@ -15,7 +15,7 @@ export const POST = handler(
     headers: [IDEMPOTENCY_KEY],
     body: checkoutInput,
     answers: { 201: data(hostedPage) },
-    problems: STRIPE_PROBLEMS,
+    problems: [...STRIPE_PROBLEMS, 'SUBSCRIPTION_ACTIVE', 'CHECKOUT_ENDED'],
   },
   async ({ request, caller, body }) => {
     const key = readIdempotencyKey(request.headers.get('idempotency-key') ?? undefined);

@@ -3,7 +3,7 @@ import { noContent, ok } from '@/lib/api/answer';
 import { handler } from '@/lib/api/handler';
 import { IF_MATCH, IF_NONE_MATCH } from '@/lib/api/operation';
 import { data, id } from '@/lib/api/schemas';
-import { etag, matchesNone, requiredVersion } from '@/lib/http/etag';
+import { etag, expectedVersion, matchesNone } from '@/lib/http/etag';
 import { type Project, project, projectChanges, projectInput } from '@/lib/projects/project';
 import { deleteProject, getProject, updateProject } from '@/lib/projects/projects';
 
@@ -11,7 +11,11 @@ const params = z.strictObject({ id });
 
 const withTag = (project: Project) => ok(project, { etag: etag(project.version) });
 
-const ifMatch = (request: Request) => requiredVersion(request.headers.get('if-match') ?? undefined);
+const ifMatch = (request: Request, userId: string, id: string) =>
+  expectedVersion(
+    request.headers.get('if-match') ?? undefined,
+    async () => (await getProject(userId, id)).version,
+  );
 
 export const GET = handler(
   {
@@ -42,7 +46,7 @@ export const PUT = handler(
     problems: ['PROJECT_NOT_FOUND', 'FORBIDDEN'],
   },
   async ({ request, caller, params, body }) =>
-    withTag(await updateProject(caller.userId, params.id, ifMatch(request), body)),
+    withTag(await updateProject(caller, params.id, await ifMatch(request, caller.userId, params.id), body)),
 );
 
 export const PATCH = handler(
@@ -57,7 +61,7 @@ export const PATCH = handler(
     problems: ['PROJECT_NOT_FOUND', 'FORBIDDEN'],
   },
   async ({ request, caller, params, body }) =>
-    withTag(await updateProject(caller.userId, params.id, ifMatch(request), body)),
+    withTag(await updateProject(caller, params.id, await ifMatch(request, caller.userId, params.id), body)),
 );
 
 export const DELETE = handler(
@@ -71,7 +75,7 @@ export const DELETE = handler(
     problems: ['PROJECT_NOT_FOUND', 'FORBIDDEN'],
   },
   async ({ request, caller, params }) => {
-    await deleteProject(caller.userId, params.id, ifMatch(request));
+    await deleteProject(caller.userId, params.id, await ifMatch(request, caller.userId, params.id));
     return noContent();
   },
 );

@@ -23,7 +23,7 @@ export const POST = handler(
   {
     operationId: 'addMember',
     summary: 'Adds a member to a project',
-    access: 'projects:write',
+    access: 'session',
     params,
     body: memberInput,
     answers: { 201: data(member) },

@@ -30,7 +30,7 @@ export const POST = handler(
   {
     operationId: 'createWebhook',
     summary: 'Adds a webhook. The secret that signs its messages is shown this once',
-    access: 'projects:write',
+    access: 'session',
     params,
     body: webhookInput,
     answers: { 201: data(webhookWithSecret) },

@@ -7,7 +7,7 @@ export const PATCH = handler(
   {
     operationId: 'changeMember',
     summary: 'Gives a member another role',
-    access: 'projects:write',
+    access: 'session',
     params: memberParams,
     body: memberChanges,
     answers: { 200: data(member) },
@@ -20,7 +20,7 @@ export const DELETE = handler(
   {
     operationId: 'removeMember',
     summary: 'Removes a member, or lets one leave',
-    access: 'projects:write',
+    access: 'session',
     params: memberParams,
     answers: { 204: null },
     problems: ['PROJECT_NOT_FOUND', 'MEMBER_NOT_FOUND', 'FORBIDDEN'],

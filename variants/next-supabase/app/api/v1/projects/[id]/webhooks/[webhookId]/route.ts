@@ -1,6 +1,7 @@
 import { noContent, ok } from '@/lib/api/answer';
 import { handler } from '@/lib/api/handler';
 import { data } from '@/lib/api/schemas';
+import { recordSecurityEvent } from '@/lib/security/security-events';
 import {
   deleteWebhook,
   getWebhook,
@@ -28,27 +29,37 @@ export const PATCH = handler(
   {
     operationId: 'updateWebhook',
     summary: 'Changes a webhook; what is left out stays as it is',
-    access: 'projects:write',
+    access: 'session',
     params: webhookParams,
     body: webhookChanges,
     answers: { 200: data(webhook) },
     problems: [...problems, 'WEBHOOK_URL_NOT_ALLOWED'],
   },
-  async ({ caller, params, body }) =>
-    ok(await updateWebhook(caller.userId, params.id, params.webhookId, body)),
+  async ({ request, caller, params, body }) => {
+    const changed = await updateWebhook(caller.userId, params.id, params.webhookId, body);
+    recordSecurityEvent('webhook.changed', request, {
+      userId: caller.userId,
+      metadata: { webhookId: params.webhookId },
+    });
+    return ok(changed);
+  },
 );
 
 export const DELETE = handler(
   {
     operationId: 'deleteWebhook',
     summary: 'Removes a webhook, and what was still to be delivered to it',
-    access: 'projects:write',
+    access: 'session',
     params: webhookParams,
     answers: { 204: null },
     problems,
   },
-  async ({ caller, params }) => {
+  async ({ request, caller, params }) => {
     await deleteWebhook(caller.userId, params.id, params.webhookId);
+    recordSecurityEvent('webhook.deleted', request, {
+      userId: caller.userId,
+      metadata: { webhookId: params.webhookId },
+    });
     return noContent();
   },
 );

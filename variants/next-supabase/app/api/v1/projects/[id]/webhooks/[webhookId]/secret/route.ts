@@ -8,7 +8,7 @@ export const POST = handler(
   {
     operationId: 'replaceWebhookSecret',
     summary: 'Makes a new secret for a webhook, in the place of the old one; it is shown this once',
-    access: 'projects:write',
+    access: 'session',
     params: webhookParams,
     answers: { 201: data(webhookWithSecret) },
     problems: ['PROJECT_NOT_FOUND', 'FORBIDDEN', 'WEBHOOK_NOT_FOUND'],
