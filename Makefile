@@ -1,60 +1,71 @@
 # Each target sets up what it needs (.venv, .toolchain) by itself and reuses what is there.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help new try test lint format render regenerate bench mutants release env clean
+.PHONY: help new try test test-slice test-all lint format render regenerate bench mutants release env clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 TOOLS := $(BIN)/python -m tools
+TEST := $(BIN)/python -m tests.run
 # Much of what the tests do is waiting, for servers to start and for time to be over: one worker more than a small machine has cores.
 WORKERS ?= 3
 # Answers come from the command line (make new VARIANT=...) as they are, spaces and quotes included.
-export DEST VARIANT DATA WATCH TESTS QUICK VERSION
+export DEST VARIANT DATA WATCH TESTS CHANGED SLICE WORKERS QUICK VERSION
 
-help: ## what there is
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 19
 
-new: $(READY) ## a new service; asks, or: make new DEST=../shop VARIANT=nest-typeorm DATA="kubernetes=true ci=gitlab"
+# Without a question: make new DEST=../shop VARIANT=nest-typeorm DATA="kubernetes=true ci=gitlab"
+new: $(READY) ## write a new service; DEST=, VARIANT= and DATA= answer
 	@exec $(TOOLS) new --dest "$$DEST" --variant "$$VARIANT" --data "$$DATA"
 
-try: $(READY) ## a service running in a scratch folder: make try VARIANT=nest-typeorm (Ctrl-C ends it)
+try: $(READY) ## run a service in a scratch folder: VARIANT=nest-typeorm
 	@exec $(TOOLS) try --variant "$$VARIANT" --data "$$DATA"
 
-test: lint ## everything is proven; part of it: make test TESTS="tests/test_questions.py -k slug"
-	$(BIN)/pytest -n $(WORKERS) $(TESTS)
+test: $(READY) ## run the tests; a part: VARIANT=x, CHANGED=1 or TESTS="..."
+	@$(TEST) test --check
+	@$(MAKE) --no-print-directory lint
+	@exec $(TEST) test
 
-lint: $(READY) ## Python, YAML and the templates' own rules
+test-slice: $(READY) ## run a slice of the other tests: SLICE=7, or its name
+	@exec $(TEST) slice
+
+test-all: lint ## run tests and slices that have not passed at this tree
+	@exec $(TEST) all
+
+lint: $(READY) ## check Python and YAML
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/yamllint --strict copier.yml .pre-commit-config.yaml
 
-format: $(READY) ## Python, formatted
+format: $(READY) ## format Python
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-render: $(READY) ## every variant with its defaults under .render/; VARIANT=x WATCH=1 renders again on change
+render: $(READY) ## render to .render/; VARIANT=x WATCH=1 repeats on change
 	@exec $(TOOLS) render --variant "$$VARIANT" --watch "$$WATCH"
 
-regenerate: $(READY) ## lockfiles and OpenAPI documents of the variants, after a change of package.json or the API
+regenerate: $(READY) ## write lockfiles and OpenAPI documents; VARIANT=x
 	@exec $(TOOLS) regenerate --variant "$$VARIANT"
 
-bench: $(READY) ## the figures of the README, measured here (8 minutes); QUICK=1 shows in one that it works; VARIANT=copier: copies alone
+# QUICK=1 shows that it works; VARIANT=copier measures copies only. It needs the machine for itself.
+bench: $(READY) ## measure the figures of the README (an hour); VARIANT=x
 	@exec $(TOOLS) bench --variant "$$VARIANT" --quick "$$QUICK"
 
-mutants: $(READY) ## each check of the scorecard fails on its sabotaged service
+mutants: $(READY) ## sabotage services; MUTANTS="--variant x --only 6"
 	@exec $(BIN)/python -m tests.mutants $(MUTANTS)
 
-release: $(READY) ## dates, commits, tags and lists a version that passes: make release VERSION=0.2.0
+release: $(READY) ## test, date, commit, tag and list VERSION=0.2.0
 	@$(TOOLS) release --check --version "$$VERSION"
-	@$(MAKE) test
+	@$(MAKE) test-all
 	@exec $(TOOLS) release --version "$$VERSION"
 
-env: $(READY) ## prints the line for a shell that puts the pinned Node 24, npm and Bun first on PATH
+env: $(READY) ## print the line that puts pinned Node and Bun on PATH
 	@exec $(TOOLS) env
 
-clean: ## removes what the targets above have made
+clean: ## remove what the targets above have made
 	rm -rf .venv .toolchain .render .try
 
 $(READY): pyproject.toml constraints.txt

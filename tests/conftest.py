@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests import next_cache
 from tests.lean_copier import lean_copier
+from tests.selection import QUICK, Selection
+from tests.slices import MAIN, SLICES, slice_of
 from tools import ROOT, TOOLCHAIN, VARIANTS
 from tools.install import install, manager
 from tools.render import render, snapshot
@@ -42,10 +45,11 @@ ROOM = 4 * 2**30
 LONGEST = (
     "conformance",
     "mutants",
+    "test_updates.py",
     "test_modules.py",
     "test_service_scripts.py",
+    "test_bench.py",
     "test_copier.py",
-    "test_updates.py",
     "test_services.py",
     "test_render.py",
 )
@@ -56,7 +60,29 @@ class ByService(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no ty
     """Gives to one worker what shares a built service: a part of the suite, for one variant."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return " ".join([part_of(nodeid), *(name for name in VARIANTS if name in nodeid.partition("[")[2])])
+        return scope_of(nodeid, partial=bool(self.config.option.variant))
+
+
+def scope_of(nodeid: str, *, partial: bool = False) -> str:
+    """Returns what tests have in common that one worker runs.
+
+    Args:
+        partial: whether a part of the suite runs, of few services: two workers then build one each
+    """
+    part, parameters = part_of(nodeid), nodeid.partition("[")[2]
+    if part == "mutants":
+        return nodeid if "_killed[" in nodeid else f"mutants {subject_of(parameters)}"
+    if part == "conformance":
+        half = zlib.crc32(nodeid.partition("::")[0].encode()) % 2 if partial else 0
+        return f"conformance {subject_of(parameters)} {half}"
+    return f"{part} {subject_of(parameters)}"
+
+
+def subject_of(parameters: str) -> str:
+    """The services that parameters name: with a module that `copier copy` has written, or without."""
+    return " ".join(
+        f"{name}-module" if f"{name}-module" in parameters else name for name in VARIANTS if name in parameters
+    )
 
 
 def part_of(nodeid: str) -> str:
@@ -65,10 +91,57 @@ def part_of(nodeid: str) -> str:
     return file.parent.name if file.parent.name in {"conformance", "mutants"} else file.name
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    names = ", ".join([MAIN, *(each.name for each in SLICES)])
+    parser.addoption("--slice", metavar="NAME", help=f"only the tests of a slice: {names}")
+    parser.addoption("--variant", metavar="NAME", action="append", default=[], help="only the tests that name it")
+    parser.addoption("--path", metavar="PATH", action="append", default=[], help="the tests of this file or folder too")
+
+
+class Failures:
+    """Names each test when it fails: the summary of a long run comes late."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        terminal = self.config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and terminal is not None:
+            terminal.write_line("")
+            terminal.write_line(f"{report.outcome.upper()} {report.nodeid}: {_reason(report)}", red=True)
+
+
+def _reason(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return crash.message.partition("\n")[0] if crash else report.when or ""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Failures(config))
+
+
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    chosen = Selection(frozenset(config.option.variant), frozenset(config.option.path))
+    partial = chosen != Selection()
+    left_out = [
+        item
+        for item in items
+        if config.option.slice not in {None, slice_of(item.nodeid)} or (partial and not chosen.has(item.nodeid))
+    ]
+    if left_out:
+        gone = set(left_out)
+        items[:] = [item for item in items if item not in gone]
+        config.hook.pytest_deselected(items=left_out)
     place = {part: number for number, part in enumerate(LONGEST)}
-    items.sort(key=lambda item: place.get(part_of(item.nodeid), len(LONGEST)))
+    items.sort(
+        key=lambda item: (
+            partial and item.nodeid.partition("::")[0] not in QUICK,
+            place.get(part_of(item.nodeid), len(LONGEST)),
+        )
+    )
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -190,13 +263,6 @@ def service(request: pytest.FixtureRequest, rendered: Rendered, shared: Path) ->
     install(folder)
     next_cache.take(folder, shared)
     return folder
-
-
-@pytest.fixture(scope="session")
-def built_service(service: Path) -> Path:
-    """The same after `npm run build`."""
-    run(service, manager(service), "run", "build")
-    return service
 
 
 def run(folder: Path, *command: str, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:

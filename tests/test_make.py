@@ -55,7 +55,8 @@ def make(*arguments: str, folder: Path = ROOT, env: Mapping[str, str] = {}) -> s
 
 def clean() -> dict[str, str]:
     """The environment without what the `make test` that runs this has put there."""
-    ours = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "DEST", "VARIANT", "DATA", "WATCH", "TESTS"}
+    ours = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "DEST", "VARIANT", "DATA", "WATCH"}
+    ours |= {"TESTS", "CHANGED", "SLICE", "WORKERS"}
     return {name: value for name, value in os.environ.items() if name not in ours} | {"LC_ALL": "C.UTF-8"}
 
 
@@ -166,10 +167,30 @@ def terminal() -> Iterator[Open]:
 
 
 def test_help_lists_every_target() -> None:
-    listed = re.findall(r"(?m)^  make (\w+) +\S", make("help").stdout)
-    targets = re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text())
+    text = make("help").stdout
+    listed = re.findall(r"(?m)^  make ([\w-]+) +\S", text)
+    targets = re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text())
     assert listed == targets
-    assert make().stdout == make("help").stdout
+    assert make().stdout == text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["test", "VARIANT=nest-typorm"], "There is no variant 'nest-typorm'; did you mean nest-typeorm?"),
+        (["test", "CHANGED=yes"], "CHANGED must be 1 or 0, got 'yes'. For example: make test CHANGED=1"),
+        (["test", "CHANGED=1", "VARIANT=nest-typeorm"], "Use only one of VARIANT and CHANGED."),
+        (["test", "TESTS='tests"], "TESTS: No closing quotation. For example: "),
+        (["test-slice", "SLICE=99"], "No slice '99'. Choose a number or a name, for example: make test-slice SLICE=1"),
+        (["test-slice"], "SLICE is missing. Choose a number or a name, for example: make test-slice SLICE=1"),
+    ],
+)
+def test_invalid_selections_of_tests_are_refused(arguments: list[str], message: str) -> None:
+    result = make(*arguments)
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"error: {message}")
+    assert result.stdout == ""
 
 
 def test_env_puts_the_pinned_programs_first() -> None:

@@ -241,8 +241,8 @@ def test_the_readme_says_of_each_variant_whether_it_is_built() -> None:
 
 def test_the_readme_names_the_questions_and_the_targets_that_there_are() -> None:
     text = "".join((ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md"))
-    targets = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text()))
-    assert set(re.findall(r"`make ([a-z]+)", text)) <= targets
+    targets = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text()))
+    assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets
     asked = {name for name, body in of_services("nest-typeorm").items() if "variant" not in body["when"]} | {"variant"}
     assert asked <= set(re.findall(r"`(\w+)`", text))
 

@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from tools import bench, check, install, new, regenerate, releases, render, toolchain
+    from tools import bench, check, figures, install, new, regenerate, releases, render, toolchain
 
     if arguments.command == "env":
         print(toolchain.shell_line())
@@ -65,8 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
         (releases.check if arguments.check else releases.release)(arguments.version)
         return 0
     quick = getattr(arguments, "quick", "") not in {"", "0"}
-    if arguments.command == "bench" and arguments.variant in {"", bench.COPIER}:
-        bench.bench_copier(quick=quick)
+    if arguments.command == "bench" and arguments.variant in {"", figures.COPIER}:
+        bench.bench(figures.COPIER, quick=quick)
         if arguments.variant:
             return 0
     variants = (new.check_variant(arguments.variant),) if arguments.variant else VARIANTS

@@ -76,7 +76,8 @@ def refresh(variant: str, destination: Path, answers: Mapping[str, object] | Non
                 (destination / folder).rmdir()
     manifest.write_text(json.dumps(names))
     if not {"package.json", "package-lock.json", "bun.lock"}.isdisjoint(changed):
-        shutil.rmtree(destination / "node_modules", ignore_errors=True)
+        for modules in (destination / "node_modules", *destination.glob("*/*/node_modules")):
+            shutil.rmtree(modules, ignore_errors=True)
     return changed + gone
 
 

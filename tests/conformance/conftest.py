@@ -117,11 +117,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(line)
 
 
-def _name(driver: Driver) -> str:
+def name_of(driver: Driver) -> str:
     return f"{driver.variant}-module" if isinstance(driver, ModuleDriver) else driver.variant
 
 
-@pytest.fixture(scope="session", params=(*DRIVERS, *MODULES), ids=_name)
+@pytest.fixture(scope="session", params=(*DRIVERS, *MODULES), ids=name_of)
 def driver(request: pytest.FixtureRequest) -> Driver:
     """Each variant in turn."""
     chosen: Driver = request.param
@@ -267,6 +267,16 @@ def launcher(folder: Path) -> Iterator[Path]:
     (place / "node_modules").symlink_to(folder / "node_modules")
     yield place
     shutil.rmtree(place)
+
+
+@pytest.fixture
+def former_database(driver: Driver, folder: Path, launcher: Path, own_servers: Postgres) -> Postgres:
+    """The servers of a database of next-supabase 0.2.0, which `migrate` brings to the present."""
+    shutil.copytree(folder / "supabase", launcher / "supabase")
+    for migration in (launcher / "supabase/migrations").glob("20261201*.sql"):
+        migration.unlink()
+    migrate(launcher, driver.migrate, own_servers.env)
+    return own_servers
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Google's OAuth and some lists, as far as a service that connects accounts knows them."""
+"""Google's OAuth, Tag Manager and Ads, as far as a service that connects accounts knows them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.conformance.google_products import Ads, TagManager
 
 TOKEN = "/token"  # noqa: S105 - the path that gives them
 ACCOUNTS = "/tagmanager/v2/accounts"
@@ -35,6 +37,7 @@ class Seen:
     """Seconds of the monotonic clock."""
     path: str
     form: dict[str, str]
+    method: str = "POST"
 
 
 class Google:
@@ -43,10 +46,13 @@ class Google:
     def __init__(self) -> None:
         self.calls: list[Seen] = []
         self.faults: dict[str, list[Fault]] = defaultdict(list)
-        """What the next calls of a path are answered instead, one each."""
+        """What the next calls of a path, or of a method and a path, are answered instead, one each."""
         self.latency = 0.0
         self.lifetime = 3_600
         """Of access tokens, in seconds."""
+        self.tag_manager = TagManager()
+        self.ads = Ads()
+        self._products = threading.Lock()
         self._codes: dict[str, tuple[str, str]] = {}
         self._emails: dict[str, str] = {}
         google = self
@@ -60,9 +66,15 @@ class Google:
             def do_POST(self) -> None:
                 self._answer()
 
+            def do_PUT(self) -> None:
+                self._answer()
+
+            def do_DELETE(self) -> None:
+                self._answer()
+
             def _answer(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"] or 0)).decode()
-                fault = google.answer(urlsplit(self.path).path, body, self.headers["authorization"] or "")
+                fault = google.answer(self.command, self.path, body, self.headers["authorization"] or "")
                 content = json.dumps(fault.body).encode()
                 self.send_response(fault.status)
                 for name, value in {"content-type": "application/json", **fault.headers}.items():
@@ -97,24 +109,29 @@ class Google:
         self._codes[code] = (query["code_challenge"], f"user{uuid.uuid4().hex}@example.com")
         return {"state": query["state"], "code": code}
 
-    def answer(self, path: str, body: str, authorization: str) -> Fault:
+    def answer(self, method: str, target: str, body: str, authorization: str) -> Fault:
         """Answers a call as Google does."""
+        path = urlsplit(target).path
         form = {name: values[0] for name, values in parse_qs(body).items()}
-        self.calls.append(Seen(time.monotonic(), path, form))
+        self.calls.append(Seen(time.monotonic(), path, form, method))
         time.sleep(self.latency)
-        if self.faults[path]:
-            return self.faults[path].pop(0)
+        for key in (path, f"{method} {path}"):
+            if self.faults[key]:
+                return self.faults[key].pop(0)
         if path == TOKEN:
             if form["grant_type"] == "refresh_token":
                 return self._granted(self._emails.get(form["refresh_token"]), {})
             return self._exchanged(form["code"], form["code_verifier"])
         if path == "/v1/userinfo":
             return Fault(200, {"email": self._emails[authorization.removeprefix("Bearer ")]})
-        if path == ACCOUNTS:
-            return Fault(200, {"account": [{"path": "accounts/1", "accountId": "1", "name": "Acme"}]})
-        if path == f"{ACCOUNTS}/1/containers":
-            container = {"path": "accounts/1/containers/2", "containerId": "2", "publicId": "GTM-2", "name": "Shop"}
-            return Fault(200, {"container": [container]})
+        if path.startswith("/tagmanager/v2/"):
+            query = {name: values[0] for name, values in parse_qs(urlsplit(target).query).items()}
+            with self._products:
+                path = path.removeprefix("/tagmanager/v2/")
+                return Fault(*self.tag_manager.answer(method, path, query, json.loads(body or "{}")))
+        if path.endswith(("/googleAds:search", "/conversionActions:mutate")):
+            with self._products:
+                return Fault(*self.ads.answer(path, json.loads(body)))
         if path.endswith("/customers:listAccessibleCustomers"):
             return Fault(200)  # there is none
         return Fault(200 if path == "/revoke" else 404)

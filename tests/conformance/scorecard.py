@@ -1,4 +1,4 @@
-"""The forty checks of the scorecard: their titles, to which variants they apply, and how a run of them went."""
+"""The checks of the scorecard: their titles, to which variants they apply, and how a run of them went."""
 
 from __future__ import annotations
 
@@ -75,6 +75,14 @@ CHECKS = (
     Check(38, "linters and a secret scan find nothing without a waiver; images and actions by digest", "TDFPS"),
     Check(39, "the image's process is unprivileged, and a missing setting stops the start by name", "TDFPS"),
     Check(40, "one request has one trace id in spans and logs; every metric of the dashboards exists", "TDFPS"),
+    Check(41, "a demoted or removed member can do no more than its new role", "DPS"),
+    Check(42, "login limits stop the attacker and nobody else", "DFS"),
+    Check(43, "no input of a failed write is in a log line, span or metric", "TDFPS"),
+    Check(44, "a slow or endless upstream is bounded and delays no other user", "FPS"),
+    Check(45, "PostgREST refuses the values that the API refuses", "S"),
+    Check(46, "a column without a response member is in no response", "TDFPS"),
+    Check(53, "children of a soft-deleted parent are gone, and return with it", "DP"),
+    Check(54, "a session survives concurrent refreshes and a lost response", "DS"),
 )
 
 

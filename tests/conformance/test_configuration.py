@@ -21,10 +21,12 @@ def start(folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
 
 
 def offenders(result: subprocess.CompletedProcess[str]) -> list[str]:
-    """The variables that the error names. It is one error, on stderr, and the process ends with 1."""
+    """The variables that the error names. It is one line of JSON, on stderr, and the process ends with 1."""
     assert result.returncode == 1, result.stdout
-    assert "    at " not in result.stderr
-    return sorted(re.findall(r"^ {2}- ([A-Z_]+)", result.stderr, re.MULTILINE))
+    notice = ".env not found"  # Node's own
+    (line,) = [json.loads(line) for line in result.stderr.splitlines() if not line.startswith(notice)]
+    assert (line["level"], line["msg"]) == (60, "the service could not start")
+    return sorted(re.findall(r"^ {2}- ([A-Z_]+)", line["reason"], re.MULTILINE))
 
 
 def test_a_missing_setting_is_named(driver: Driver, folder: Path) -> None:
@@ -85,6 +87,11 @@ def test_a_database_that_cannot_be_reached_stops_the_start_without_telling_its_p
     assert result.returncode == 1
     password = re.findall(r":([^:@/]+)@", url)[0]
     assert password not in result.stdout + result.stderr
+    if driver.variant == "nest-typeorm":
+        lines = [json.loads(line) for line in result.stdout.splitlines()]
+        assert [line["msg"] for line in lines if line["level"] == 60] == ["the service could not start"]
+        assert lines[-1]["setting"] == "DATABASE_URL"
+        assert "ECONNREFUSED" in lines[-1]["reason"]
 
 
 def test_start_is_the_command_that_the_image_runs(folder: Path) -> None:

@@ -350,9 +350,12 @@ async def test_no_view_or_function_shows_the_project_of_another_user(
     application.execute("SELECT set_config(%s, %s, false)", [driver.security.setting, claims])
     application.execute("SET ROLE authenticated")
     relations = application.execute(
-        """SELECT format('%I.%I', nspname, relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-            WHERE relkind IN ('r', 'p', 'v', 'm') AND nspname IN ('public', 'private')
-              AND has_schema_privilege(relnamespace, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')"""
+        """SELECT format('(SELECT %s FROM %I.%I)', string_agg(quote_ident(attname), ', '), nspname, relname)
+             FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace JOIN pg_attribute ON attrelid = c.oid
+            WHERE relkind IN ('r', 'p', 'v', 'm') AND nspname IN ('public', 'private') AND attnum > 0
+              AND NOT attisdropped AND has_schema_privilege(relnamespace, 'USAGE')
+              AND has_column_privilege(c.oid, attnum, 'SELECT')
+            GROUP BY nspname, relname"""
     ).fetchall()
     functions = application.execute(
         """SELECT format('%I.%I()', nspname, proname) FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace

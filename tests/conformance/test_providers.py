@@ -289,7 +289,7 @@ async def test_a_key_is_in_no_answer_no_line_of_the_log_no_span_and_no_row(
     assert canary not in service.log_file.read_text() + service.log_file.with_suffix(".stderr").read_text()
     assert len(service.log()) > 20
     service.stop()  # with it, the last of its spans are sent
-    assert "chat some-model" in {span.name for span in collector.spans}
+    assert "chat" in {span.name for span in collector.spans}
     assert canary.encode() not in b"".join(collector.bodies)
     for table, rows in tables(own_rows, "public"):
         assert canary not in rows, table

@@ -25,7 +25,10 @@ Database = psycopg.Connection[tuple[Any, ...]]
 async def test_400_concurrent_purchases_of_100_seats_through_two_processes_sell_exactly_100(
     driver: Driver, start_service: StartService, client: Client, database: Database, settings: dict[str, str]
 ) -> None:
-    apis = [client(start_service(**settings)) for _ in range(2)]
+    # A loaded machine takes longer than a client of the default settings would wait.
+    patient = dict.fromkeys(("DATABASE_CONNECT_TIMEOUT_MS", "DATABASE_LOCK_TIMEOUT_MS"), "30000")
+    patient["REQUEST_TIMEOUT_MS"] = "120000"
+    apis = [client(start_service(**patient, **settings)) for _ in range(2)]
     event = (await driver.create(capacity=100).send(apis[0])).json()["id"]
 
     answers = await asyncio.gather(*(driver.write_once(event).send(apis[n % 2]) for n in range(400)))

@@ -10,7 +10,7 @@ import pytest
 from tests.conformance.conftest import DRIVERS
 from tests.conformance.drivers import Driver
 from tests.conformance.scorecard import CHECKS, applicable
-from tools import VARIANTS
+from tools import ROOT, VARIANTS
 
 
 def test_every_built_variant_has_a_driver() -> None:
@@ -26,3 +26,11 @@ def test_every_check_of_a_built_variant_has_tests() -> None:
     sources = [path.read_text() for path in Path(__file__).parent.glob("test_*.py")]
     marked = {int(number) for source in sources for number in re.findall(r"pytest\.mark\.check\((\d+)\)", source)}
     assert marked >= {check.number for check in CHECKS if not check.variants.isdisjoint(VARIANTS)}
+
+
+def test_the_readme_counts_the_checks() -> None:
+    text = " ".join((ROOT / "README.md").read_text().split())
+    assert f"must survive {len(CHECKS)} black-box checks" in text
+    assert {name: int(number) for number, name in re.findall(r"(\d+)(?: checks apply)? to `([\w-]+)`", text)} == {
+        variant: len(applicable(variant)) for variant in VARIANTS
+    }

@@ -117,6 +117,22 @@ async def test_a_request_without_a_trace_begins_one(
     assert re.fullmatch(r"[0-9a-f]{32}", line["traceId"])
 
 
+@pytest.mark.of("nest-typeorm", "nest-drizzle", "fastify-bun")
+async def test_a_credential_in_an_unknown_path_is_in_no_span(
+    traced: Service, collector: Collector, client: Client
+) -> None:
+    trace, secret = uuid.uuid4().hex, uuid.uuid4().hex
+    call = with_headers(Call("GET", f"/reset/{secret}"), traceparent=f"00-{trace}-{'1' * 16}-01")
+
+    assert (await call.send(client(traced))).status_code == 404
+
+    [span] = await asyncio.to_thread(
+        eventually, "its span", lambda: [span for span in collector.spans if span.trace_id == trace] or None
+    )
+    assert span.attributes["url.path"] == "/reset/[redacted]"
+    assert secret not in b"".join(collector.bodies).decode()
+
+
 async def test_without_an_endpoint_nothing_is_traced(driver: Driver, api: httpx.AsyncClient, running: Service) -> None:
     request = f"request-{uuid.uuid4()}"
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-WORDS = ("Hello", ", ", "world")
+WORDS: tuple[str, ...] = ("Hello", ", ", "world")
+FLOOD = b":" * 65_536
 USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
 
 
@@ -43,6 +44,9 @@ class Upstream:
         """What the next requests get, in this order; after that all get words."""
         self.pause = 0.0
         """Seconds between two words of a stream."""
+        self.words = WORDS
+        self.flood = 0
+        """Bytes before the words of a stream, without the end of a line."""
         self.left = 0
         """How many clients have gone before the end of their stream."""
         upstream = self
@@ -84,9 +88,11 @@ class Upstream:
                 self.close_connection = True
                 last: dict[str, Any] = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
                 chunks: list[dict[str, Any]] = [
-                    {"choices": [{"index": 0, "delta": {"content": word}}]} for word in WORDS
+                    {"choices": [{"index": 0, "delta": {"content": word}}]} for word in upstream.words
                 ]
                 try:
+                    for _ in range(0, upstream.flood, len(FLOOD)):
+                        self.wfile.write(FLOOD)
                     for chunk in [*chunks, last | {"usage": USAGE}]:
                         self.wfile.write(f"data: {json.dumps({'id': '1', 'model': 'm', **chunk})}\n\n".encode())
                         self.wfile.flush()
@@ -100,6 +106,12 @@ class Upstream:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def reset(self) -> None:
+        """Forgets what has been, and sends words to all requests again."""
+        self.requests.clear()
+        self.replies.clear()
+        self.words, self.pause, self.flood, self.left = WORDS, 0.0, 0, 0
 
     @property
     def host(self) -> str:

@@ -348,6 +348,35 @@ class TestLoop:
         assert result.stdout.strip() == loop.get()["DATABASE_URL"]
         assert loop.end() == 0
 
+    def test_starts_at_once_after_it_was_interrupted_three_times_in_a_row(self, app: Service, port: int) -> None:
+        app.write("src/main.ts", draining_for(1_000))
+        ended = []
+        for by in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
+            loop = Loop(app, port)
+            loop.expect("is ready after")
+            loop.process.send_signal(by)
+            ended.append(loop)
+            time.sleep(0.1)
+        last = Loop(app, port)
+        last.expect("is ready after")
+        assert [loop.process.wait(timeout=60) for loop in ended] == [0, 0, 0]
+        assert app.ask("SELECT 1 AS n")["n"] == 1
+        assert last.end() == 0
+        app.wait_until_nothing_runs()
+
+    def test_takes_over_the_servers_of_a_process_that_ends(self, app: Service, port: int) -> None:
+        first, second = Loop(app, port), Loop(app, free_port())
+        first.expect("is ready after")
+        second.expect("is ready after")
+        owner, borrower = (second, first) if any("using the one" in line for line in first.lines) else (first, second)
+        before = borrower.get()["DATABASE_URL"]
+        assert owner.end() == 0
+        wait_for(lambda: len(app.postmasters()) == 1)
+        assert app.ask("SELECT 1 AS n")["n"] == 1
+        assert borrower.get()["DATABASE_URL"] == before
+        assert borrower.end() == 0
+        app.wait_until_nothing_runs()
+
 
 class TestMistake:
     def test_a_port_in_use_is_named_with_what_to_do(self, app: Service, port: int) -> None:

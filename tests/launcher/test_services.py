@@ -230,13 +230,19 @@ class TestTwoAtOnce:
         finally:
             assert end(process)[0] == 0
 
-    def test_whoever_reuses_servers_ends_when_they_do(self, service: Service) -> None:
-        owner, _ = service.serve()
+    @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGKILL])
+    def test_reused_server_is_started_again_when_its_process_ends(self, service: Service, by: signal.Signals) -> None:
+        owner, urls = service.serve()
         guest, _ = service.serve()
-        end(owner)
-        _, stderr = guest.communicate(timeout=60)
-        assert guest.returncode == 1
-        assert "has stopped" in stderr
+        (before,) = service.postmasters()
+        owner.send_signal(by)
+        owner.communicate(timeout=60)
+        wait_for(lambda: service.postmasters() and before not in service.postmasters())
+        result = service.run("--", "sh", "-c", "echo $DATABASE_URL")
+        assert result.stdout.strip() == urls["DATABASE_URL"]
+        assert len(service.postmasters()) == 1
+        assert end(guest)[0] == 0
+        service.wait_until_nothing_runs()
 
     def test_ephemeral_servers_are_apart_from_the_running_ones(self, service: Service) -> None:
         process, urls = service.serve()

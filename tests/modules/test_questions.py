@@ -72,6 +72,28 @@ def test_a_module_where_there_is_no_service_is_refused(tmp_path: Path, add: Add)
     assert list(tmp_path.glob("*")) == []
 
 
+def test_module_below_the_service_folder_is_refused(service: Path, template: Path) -> None:
+    before = {path: path.read_bytes() for path in service.rglob("*") if path.is_file()}
+    below = next(path for path in sorted(service.glob("*/*")) if path.is_dir())
+    with pytest.raises(
+        ValueError,
+        match=re.escape(".copier-answers.yml is missing. Go to the folder of one first, for example: cd ../.."),
+    ):
+        run_copy(str(template), below, data={"module_singular": "venue"}, defaults=True, quiet=True)
+    assert {path: path.read_bytes() for path in service.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("given", [{}, {"module_singular": "venue"}])
+def test_another_stack_over_a_service_is_refused(
+    service: Path, variant: str, template: Path, given: dict[str, str]
+) -> None:
+    other = "fastify-bun" if variant != "fastify-bun" else "nest-prisma"
+    before = {path: path.read_bytes() for path in service.rglob("*") if path.is_file()}
+    with pytest.raises(ValueError, match=rf"of the stack {variant}.*for example: copier copy .* \.\./{other}"):
+        run_copy(str(template), service, data={"variant": other, **given}, defaults=True, overwrite=True, quiet=True)
+    assert {path: path.read_bytes() for path in service.rglob("*") if path.is_file()} == before
+
+
 @pytest.mark.parametrize(
     ("singular", "plural"),
     [("venue", "venues"), ("category", "categories"), ("box", "boxes"), ("day", "days"), ("price-list", "price-lists")],
@@ -190,6 +212,7 @@ FAULTS: list[tuple[object, str]] = [
     ([{"name": "owner", "type": "reference", "to": "venues"}], "a reference ends in Id, for example: ownerId"),
     ([{"name": "ownerId", "type": "reference"}], "a reference needs the plural of the module that it refers to"),
     ([{"name": "ownerId", "type": "reference", "to": "venues"}, {"name": "owner", "type": "text"}], "Rename one"),
+    ([{"name": "venueId", "type": "reference", "to": "venues", "required": True}], "none to refer to"),
     ([{"name": "ownerId", "type": "reference", "to": "owners"}], "so that nothing can refer to owners"),
     ([{"name": f"f{n}", "type": "text"} for n in range(41)], "These are 41 fields, and 40 is the most"),
 ]

@@ -1,16 +1,28 @@
-"""Mutants: one-line sabotages of a generated service, each of which a check of the scorecard must notice."""
+"""Mutants: small sabotages of a generated service, each of which a check of the scorecard must notice."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 from tools import VARIANTS
 
 FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A change of a file."""
+
+    file: str
+    """Within the rendered service; a pattern where a date is part of the name."""
+    find: str
+    """Occurs once in the file."""
+    replace: str
 
 
 @dataclass(frozen=True)
@@ -20,11 +32,8 @@ class Mutant:
     variant: str
     check: int
     title: str
-    file: str
-    """Within the rendered service; a pattern where a date is part of the name."""
-    find: str
-    """Occurs once in the file."""
-    replace: str
+    edits: tuple[Edit, ...]
+    """More than one where each of several layers would be enough."""
     test: str
     """Within tests/conformance/."""
     module: bool = False
@@ -42,11 +51,17 @@ class Mutant:
 def load() -> list[Mutant]:
     """The mutants of all variants that are offered, in the order of their checks."""
     return [
-        Mutant(variant=path.stem, **mutant)
+        _mutant(path.stem, **mutant)
         for path in sorted(FOLDER.glob("*.toml"))
         if path.stem in VARIANTS
         for mutant in tomllib.loads(path.read_text())["mutant"]
     ]
+
+
+def _mutant(variant: str, /, *, also: Iterable[dict[str, str]] = (), **members: Any) -> Mutant:
+    """A mutant of a file: its first edit, and in `also` those that must come with it."""
+    first = {name: members.pop(name) for name in ("file", "find", "replace")}
+    return Mutant(variant, edits=tuple(Edit(**edit) for edit in (first, *also)), **members)
 
 
 GROUPS = ({11, 14, 22, 25, 26}, {12, 13, 23}, {24})
@@ -58,7 +73,7 @@ the made-up requests (11), which have one key, get each other's answers.
 
 
 def groups() -> Iterator[list[Mutant]]:
-    """Each mutant of these checks, beside one of every other check of its group. `make mutants` judges each alone."""
+    """Each mutant of these checks, beside one of every other check of its group. `make mutants` tries each alone."""
     mutants = load()
     for subject in dict.fromkeys(mutant.subject for mutant in mutants):
         for checks in GROUPS:
@@ -68,3 +83,8 @@ def groups() -> Iterator[list[Mutant]]:
             ]
             for group in zip_longest(*of_each):
                 yield [mutant for mutant in group if mutant is not None]
+
+
+def single() -> list[Mutant]:
+    """The mutants of the other checks, which are tried one at a time."""
+    return [mutant for mutant in load() if all(mutant.check not in group for group in GROUPS)]

@@ -1,4 +1,4 @@
-"""Checks that could not fail would prove nothing: those of input and concurrency are shown to fail on every run."""
+"""A check that cannot fail proves nothing: each is shown to fail on its mutants, in the slices of this file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.conftest import DRIVERS, MODULES
-from tests.mutants import Mutant, groups, load
+from tests.mutants import Mutant, groups, load, single
 from tests.mutants.workshop import Workshops
 
 
@@ -28,7 +28,8 @@ def test_what_a_mutant_replaces_is_in_the_service_once(workshops: Workshops, mut
 
 
 def test_every_check_of_every_variant_has_a_mutant() -> None:
-    mutated = {(mutant.variant, mutant.check) for mutant in load() if not mutant.module}
+    of_modules = {46}  # tried on services with a module alone, which have the sample's responses too
+    mutated = {(mutant.variant, mutant.check) for mutant in load() if not mutant.module or mutant.check in of_modules}
     assert mutated == {(driver.variant, check) for driver in DRIVERS for check in driver.checks}
 
 
@@ -42,3 +43,9 @@ def test_every_module_has_mutants_of_what_it_does_itself() -> None:
 def test_mutants_are_killed(workshops: Workshops, group: list[Mutant]) -> None:
     verdicts, output = workshops[group[0].subject].judge(*group)
     assert verdicts == dict.fromkeys(group, "killed"), output
+
+
+@pytest.mark.parametrize("mutant", single(), ids=str)
+def test_a_mutant_is_killed(workshops: Workshops, mutant: Mutant) -> None:
+    verdicts, output = workshops[mutant.subject].judge(mutant)
+    assert verdicts[mutant] == "killed", output

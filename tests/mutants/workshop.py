@@ -14,7 +14,7 @@ from tests import next_cache
 from tests.conformance.drivers.modules import answers
 from tests.conftest import DISK
 from tests.modules.adding import service_with_module
-from tests.mutants import Mutant
+from tests.mutants import Edit, Mutant
 from tools import ROOT
 from tools.install import install, manager
 from tools.render import render
@@ -38,7 +38,7 @@ class Workshop:
 
     def applies(self, mutant: Mutant) -> bool:
         """Whether what is to be replaced is there, once."""
-        return self._target(mutant) is not None
+        return all(self._target(edit) is not None for edit in mutant.edits)
 
     def judge(self, *mutants: Mutant, by: Sequence[Mutant] | None = None) -> tuple[dict[Mutant, Verdict], str]:
         """Builds the service with some sabotages at once and runs the tests that must fail.
@@ -52,13 +52,13 @@ class Workshop:
         tested = mutants if by is None else by
         originals: dict[Path, str] = {}
         try:
-            for mutant in mutants:
-                file = self._target(mutant)
+            for edit in (edit for mutant in mutants for edit in mutant.edits):
+                file = self._target(edit)
                 if file is None:
-                    return dict.fromkeys(tested, "BROKEN"), f"{mutant.file} does not hold this once: {mutant.find}"
+                    return dict.fromkeys(tested, "BROKEN"), f"{edit.file} does not hold this once: {edit.find}"
                 text = file.read_text()
                 originals.setdefault(file, text)
-                file.write_text(text.replace(mutant.find, mutant.replace))
+                file.write_text(text.replace(edit.find, edit.replace))
             build = subprocess.run(
                 [manager(self._service), "run", "build"],
                 cwd=self._service,
@@ -74,11 +74,11 @@ class Workshop:
             for file, text in originals.items():
                 file.write_text(text)
 
-    def _target(self, mutant: Mutant) -> Path | None:
-        path = mutant.file
+    def _target(self, edit: Edit) -> Path | None:
+        path = edit.file
         found = list(self._service.glob(path)) if "*" in path else [self._service / path]  # [id] is a name, no pattern
         files = [file for file in found if file.is_file()]
-        return files[0] if len(files) == 1 and files[0].read_text().count(mutant.find) == 1 else None
+        return files[0] if len(files) == 1 and files[0].read_text().count(edit.find) == 1 else None
 
     def _check(self, mutants: Sequence[Mutant]) -> tuple[dict[Mutant, Verdict], str]:
         subject = mutants[0].subject

@@ -18,7 +18,7 @@ from tests import next_cache
 from tests.conftest import run
 from tests.copying import commit, copier, git, update
 from tests.modules.adding import add_module, every_type
-from tests.update.edits import EDITS, everywhere
+from tests.update.edits import EDITS, everywhere, newer_migration
 from tools import ROOT, VARIANTS
 from tools.install import install, manager, own, share
 from tools.releases import Release, load
@@ -62,7 +62,7 @@ def history() -> None:
     """The commits of the releases, which a shallow checkout does not have."""
     missing = [entry.version for entry in load() if not exists(entry.commit)]
     if missing:
-        pytest.skip(f"the history of this checkout lacks {', '.join(missing)}: git fetch --unshallow")
+        pytest.fail(f"The history of this checkout lacks {', '.join(missing)}. Fetch it: git fetch --unshallow")
 
 
 def exists(commit: str) -> bool:
@@ -101,6 +101,7 @@ def bring_up_to_date(request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
         service = tmp_path_factory.mktemp("updated") / "service"
         published.copy(release, variant, service)
         install(service)
+        newer_migration(service, variant)
         rows = rows_after(service, "db:migrate", "db:seed")
         if manager(service) == "npm":
             own(service)

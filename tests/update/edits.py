@@ -174,6 +174,15 @@ it('lists the venues', async () => {
 """
 
 
+NEWER_MIGRATION = "SET lock_timeout = '5s';\nCOMMENT ON COLUMN public.projects.name IS 'The name on the poster';\n"
+
+
+def newer_migration(service: Path, variant: str) -> None:
+    """Writes a migration that is newer than those of an update, where their names give their order."""
+    if variant == "next-supabase":
+        (service / "supabase" / "migrations" / "20270101000000_our_projects.sql").write_text(NEWER_MIGRATION)
+
+
 def next_supabase(service: Path) -> None:
     """The same: an endpoint with its logic, a function, a test."""
     for folder, name, text in (
@@ -184,7 +193,7 @@ def next_supabase(service: Path) -> None:
         (service / folder).mkdir()
         (service / folder / name).write_text(text)
     projects = service / "lib" / "projects" / "projects.ts"
-    edit(projects, "[userId, input.name, input", "[userId, input.name.trim(), input")
+    edit(projects, "since you read it. Read it again.'", "since you read it. Reload the page.'")
     (service / "test" / "api" / "members.spec.ts").unlink()
 
 

@@ -35,6 +35,7 @@ def test_migrations_that_were_released_are_as_they_were(entry: Release) -> None:
         name
         for name in listed
         if "/migrations/" in name and "/meta/" not in name and name.split("/")[1] in entry.variants
+        if not name.endswith("/index.ts")  # lists those of later releases too
     ]
     assert migrations
     changed = [

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
@@ -33,7 +34,7 @@ class ApiKey(Session):
 class FastifyBun:
     variant = "fastify-bun"
     checks = frozenset(
-        {2, *range(4, 10), *range(11, 16), 17, 18, 19, 20, 21, 25, 26, *range(31, 37), 38, 39, 40},
+        {2, *range(4, 10), *range(11, 16), 17, 18, 19, 20, 21, 25, 26, *range(31, 37), 38, 39, 40, 42, 43, 44, 46},
     )
     migrate: tuple[str, ...] = ("bun", "apps/api/dist/cli.js", "migrate")
     evaluate: tuple[str, ...] = ("bun", "--eval")
@@ -80,10 +81,12 @@ class FastifyBun:
             ("post", "/api/auth/sign-up/email"),
             ("post", "/api/auth/sign-in/email"),
             ("post", "/api/auth/request-password-reset"),
+            ("get", "/api/auth/instructions/{step}"),
             ("get", "/api/auth/reset-password/{token}"),
             ("post", "/api/auth/reset-password"),
             ("post", "/api/auth/send-verification-email"),
             ("get", "/api/auth/verify-email"),
+            ("post", "/api/auth/verify-email"),
         }
     )
 
@@ -97,6 +100,11 @@ class FastifyBun:
         """Gone when this process is."""
         return tempfile.TemporaryDirectory(prefix="plinth-mails-")
 
+    def mails_to(self, email: str) -> list[str]:
+        """The mails to an address, oldest first."""
+        mails = [file.read_text() for file in sorted(Path(self._mails.name).glob("*.eml"))]
+        return [mail for mail in mails if f"To: {email}\n" in mail]
+
     @cached_property
     def settings(self) -> Mapping[str, str]:
         return {
@@ -105,7 +113,10 @@ class FastifyBun:
             "SMTP_URL": "",
             "MAIL_FOLDER": self._mails.name,
             "AUTH_REQUIRE_VERIFIED_EMAIL": "false",
+            "FRESH_SESSION_SECONDS": "86400",
             "LOGIN_ATTEMPTS_MAX": "1000",
+            "LOGIN_ATTEMPTS_NETWORK_MAX": "1000000",
+            "MAIL_REQUESTS_NETWORK_MAX": "1000000",
             "OPENAI_BASE_URL": self.upstream.url,
             "PROVIDER_ALLOWED_HOSTS": self.upstream.host,
             "SESSION_CACHE_MS": "1000",

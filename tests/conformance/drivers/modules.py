@@ -16,7 +16,7 @@ from tests.conformance.drivers.fastify_bun import FastifyBun
 from tests.conformance.drivers.nest_drizzle import NestDrizzle
 from tests.conformance.drivers.nest_prisma import API, NestPrisma
 from tests.conformance.drivers.nest_typeorm import NestTypeorm
-from tests.conformance.drivers.next_supabase import NextSupabase
+from tests.conformance.drivers.next_supabase import NextSupabase, Stored
 from tests.modules.adding import every_type
 
 _numbers = itertools.count(1)
@@ -81,7 +81,7 @@ class _Venues:
 
 class NestTypeormModule(_Venues, NestTypeorm):
     module = answers("nest-typeorm")
-    checks = frozenset({12, 13, 14})
+    checks = frozenset({12, 13, 14, 46})
 
 
 class _OwnVenues(_Venues):
@@ -111,16 +111,18 @@ class _OwnVenues(_Venues):
 
 class NestDrizzleModule(_OwnVenues, NestDrizzle):
     module = answers("nest-drizzle")
-    checks = frozenset({2, 3, 4, 5, 6, 7, 12, 13, 14})
+    checks = frozenset({2, 3, 4, 5, 6, 7, 12, 13, 14, 46})
     identified = "SELECT tenant_id::text FROM venues WHERE id = %(resource)s"
 
     def sample(self) -> NestDrizzle:
-        return NestDrizzle()
+        sample = NestDrizzle()
+        sample.mails = self.mails  # where the service writes them
+        return sample
 
 
 class FastifyBunModule(_OwnVenues, FastifyBun):
     module = answers("fastify-bun")
-    checks = frozenset({2, 4, 5, 6, 7, 12, 13, 14})
+    checks = frozenset({2, 4, 5, 6, 7, 12, 13, 14, 46})
     identified = "SELECT user_id::text FROM venues WHERE id = %(resource)s"
 
     def sample(self) -> FastifyBun:
@@ -129,7 +131,7 @@ class FastifyBunModule(_OwnVenues, FastifyBun):
 
 class NestPrismaModule(_OwnVenues, NestPrisma):
     module = answers("nest-prisma")
-    checks = frozenset({2, 4, 5, 6, 7, 12, 13, 14})
+    checks = frozenset({2, 4, 5, 6, 7, 12, 13, 14, 46})
     venues = f"{API}/venues"
     identified = "SELECT organization_id::text FROM venues WHERE id = %(resource)s"
 
@@ -141,7 +143,7 @@ class NestPrismaModule(_OwnVenues, NestPrisma):
 
 class NextSupabaseModule(_OwnVenues, NextSupabase):
     module = answers("next-supabase")
-    checks = frozenset({4, 5, 6, 7, 12, 13, 14, 23, 24})
+    checks = frozenset({4, 5, 6, 7, 12, 13, 14, 23, 24, 45, 46})
     venues = f"{API}/venues"
     identified = "SELECT user_id::text FROM venues WHERE id = %(resource)s"
     privileged: Mapping[str, object] = {
@@ -152,6 +154,9 @@ class NextSupabaseModule(_OwnVenues, NextSupabase):
 
     def sample(self) -> NextSupabase:
         return NextSupabase()
+
+    async def stored(self, api: httpx.AsyncClient) -> list[Stored]:
+        return [*await super().stored(api), Stored("venues", self.venues, a_venue)]
 
     @cached_property
     def _keyed(self) -> dict[tuple[object, ...], Call]:

@@ -36,7 +36,9 @@ class Membership(Session):
 
 class NestPrisma:
     variant = "nest-prisma"
-    checks = frozenset({2, *range(4, 15), *range(16, 22), *range(23, 29), *range(31, 37), 38, 39, 40})
+    checks = frozenset(
+        {2, *range(4, 15), *range(16, 22), *range(23, 29), *range(31, 37), *range(38, 42), 43, 44, 46, 53}
+    )
     migrate: tuple[str, ...] = ("node", "dist/database/cli.js", "migrate")
     evaluate: tuple[str, ...] = ("node", "--input-type=module", "--eval")
     problems = "./dist/common/errors/problem-catalog.js"
@@ -170,7 +172,11 @@ class NestPrisma:
         invitation = Call("POST", f"{API}/members/invitations", {"email": email, "role": "MEMBER"})
         assert (await invitation.send(api)).status_code == 201
         token = id_token(email)
-        me = (await api.get(f"{API}/me", headers={"authorization": f"Bearer {token}"}, auth=None)).json()
+        own = {"authorization": f"Bearer {token}"}
+        [invited] = (await api.get(f"{API}/me/invitations", headers=own, auth=httpx.Auth())).json()["data"]
+        accept = f"{API}/me/invitations/{invited['organizationId']}/accept"
+        assert (await api.post(accept, headers=own, auth=httpx.Auth())).status_code == 204
+        me = (await api.get(f"{API}/me", headers=own, auth=httpx.Auth())).json()
         [membership] = me["memberships"]
         return Membership(membership["organizationId"], me["userId"], token, token)
 
@@ -190,12 +196,14 @@ class NestPrisma:
         setup = (await self.set_up(tracking, connection).send(api)).json()["id"]
         sync = (await Call("POST", f"{API}/syncs", {"connectionId": connection}).send(api)).json()["id"]
         member = await self.join(api)
+        organization = (await api.get(f"{API}/organizations/current")).json()["id"]
         invited = f"guest{uuid.uuid4().hex}@example.com"
         await Call("POST", f"{API}/members/invitations", {"email": invited, "role": "VIEWER"}).send(api)
         return {
             f"{API}/customers/{{id}}": customer,
             f"{API}/customers/{{id}}/restore": customer,
             f"{API}/trackings/{{id}}": tracking,
+            f"{API}/trackings/{{id}}/detach": tracking,
             f"{API}/trackings/{{id}}/restore": tracking,
             f"{API}/tracking-setups/{{id}}": setup,
             f"{API}/tracking-setups/{{id}}/events": setup,
@@ -208,6 +216,8 @@ class NestPrisma:
             f"{API}/connections/{{id}}/ads/customers/{{customerId}}/conversions": f"{connection}/1",
             f"{API}/members/{{userId}}": member.user,
             f"{API}/members/invitations/{{email}}": invited,
+            f"{API}/me/invitations/{{organizationId}}": organization,
+            f"{API}/me/invitations/{{organizationId}}/accept": organization,
         }
 
     async def connect(self, api: httpx.AsyncClient) -> str:
@@ -237,7 +247,8 @@ class NestPrisma:
             f"{API}/connections/{{id}}/ads/customers/{{customerId}}/conversions": {"conversions": [CONVERSION]},
         }
         body = bodies.get(template) if method in ("patch", "post") else None
-        return Call(method.upper(), path, body, {"if-match": '"1"'} if method in ("patch", "delete") else {})
+        versioned = method in ("patch", "delete") or template.endswith("/detach")
+        return Call(method.upper(), path, body, {"if-match": '"1"'} if versioned else {})
 
     def referring(self, tenant: Session, resource: str) -> list[Call]:  # noqa: ARG002 - nothing refers to a user
         return [self.write_once(resource)]

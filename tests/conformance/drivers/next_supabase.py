@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import secrets
 import uuid
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -22,6 +23,23 @@ PASSWORD = "correct horse battery"  # noqa: S105 - of accounts that a test makes
 LEGACY_SECRET = secrets.token_hex(32)
 """With which a project may still sign its tokens: the tests have the key of no other."""
 API = "/api/v1"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A table, and the operation of the API that adds rows to it."""
+
+    table: str
+    template: str
+    """The path of the `POST` in the OpenAPI document."""
+    body: Callable[[], Mapping[str, object]]
+    """A valid body, with new unique values."""
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    """The columns that the path determines."""
+
+    @property
+    def path(self) -> str:
+        return self.template.replace("{id}", self.fixed.get("project_id", ""))
 
 
 class EnvelopeAccount(Account):
@@ -49,7 +67,7 @@ async def open_envelope(answer: httpx.Response) -> None:
 class NextSupabase:
     variant = "next-supabase"
     checks = frozenset(
-        {1, 2, *range(4, 10), *range(11, 15), *range(17, 22), *range(23, 27), *range(31, 41)},
+        {1, 2, *range(4, 10), *range(11, 15), *range(17, 22), *range(23, 27), *range(31, 47), 54},
     )
     migrate: tuple[str, ...] = ("node", "scripts/database.mjs", "migrate")
     evaluate: tuple[str, ...] = ("node", "--input-type=module", "--eval")
@@ -91,13 +109,30 @@ class NextSupabase:
         column="user_id",
         setting="request.jwt.claims",
         tables_without=frozenset(),
-        reachable=frozenset({"api", "authenticated"}),
+        reachable=frozenset({"api", "api_user", "authenticated"}),
     )
     identified = "SELECT user_id::text FROM projects WHERE id = %(resource)s"
     planted: Mapping[str, str] = {}
     public = frozenset(
         {("post", f"{API}/{name}") for name in ("auth/sign-up", "auth/sign-in", "auth/refresh", "webhooks/stripe")}
     )
+
+    keyed = frozenset(
+        {
+            ("get", f"{API}/ai/budget"),
+            ("post", f"{API}/ai/complete"),
+            ("get", f"{API}/analytics/usage"),
+            *((method, f"{API}/projects") for method in ("get", "post")),
+            *((method, f"{API}/projects/{{id}}") for method in ("get", "put", "patch", "delete")),
+            ("get", f"{API}/projects/{{id}}/events"),
+            ("get", f"{API}/projects/{{id}}/members"),
+            ("post", f"{API}/projects/{{id}}/usage"),
+            ("get", f"{API}/projects/{{id}}/webhooks"),
+            ("get", f"{API}/projects/{{id}}/webhooks/{{webhookId}}"),
+            ("get", f"{API}/projects/{{id}}/webhooks/{{webhookId}}/deliveries"),
+        }
+    )
+    """All that an API key with every scope may do."""
 
     @cached_property
     def upstream(self) -> Upstream:
@@ -113,6 +148,7 @@ class NextSupabase:
             "STRIPE_WEBHOOK_SECRET": "whsec_0123456789abcdef",
             "WEBHOOK_ALLOWED_HOSTS": "127.0.0.1",
             "WEBHOOK_POLL_MS": "0",
+            "LOGIN_ATTEMPTS_MAX": "1000000",
             "RATE_LIMIT_CREDENTIALS_MAX": "1000000",
             "SUPABASE_JWT_SECRET": LEGACY_SECRET,
         }
@@ -200,6 +236,20 @@ class NextSupabase:
                 f"{API}/api-keys/{{id}}": key,
             }
         )
+
+    async def stored(self, api: httpx.AsyncClient) -> list[Stored]:
+        """Every table that users write to by the API."""
+        project = (await NextSupabase.create(self).send(api)).json()["id"]
+        other = self.session((await self.sign_up().send(api)).json()).user
+        within, hook = f"{API}/projects/{{id}}", self.webhook("", "http://127.0.0.1:9/hook").json or {}
+        of_project = {"project_id": project}
+        return [
+            Stored("projects", f"{API}/projects", lambda: NextSupabase.create(self).json or {}),
+            Stored("project_members", f"{within}/members", lambda: {"userId": other, "role": "viewer"}, of_project),
+            Stored("usage_metrics", f"{within}/usage", lambda: {"eventType": "custom.x", "metadata": {}}, of_project),
+            Stored("webhook_endpoints", f"{within}/webhooks", lambda: hook, of_project),
+            Stored("api_keys", f"{API}/api-keys", lambda: {"name": str(uuid.uuid4()), "scopes": ["projects:read"]}),
+        ]
 
     def webhook(self, project: str, url: str) -> Call:
         """Adds a webhook that tells of changes of the project."""

@@ -1,4 +1,4 @@
-"""`make bench`: what `copier copy` and `copier update` take, as ratios to a template that holds one file.
+"""`make bench`: the times of `copier copy` and `copier update`, against those of a template of one file.
 
 Each is the program as a user runs it, with a template in a git repository on the same disk.
 """
@@ -6,60 +6,48 @@ Each is the program as a user runs it, with a template in a git repository on th
 from __future__ import annotations
 
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from tools import VARIANTS
+from tools.figures import Figure, in_turns
 from tools.git import git
 from tools.render import snapshot
 
 _COPIER = Path(sys.executable).with_name("copier")
 _EMPTY = "a template of one file"
+_HOW = "the program with a template in a git repository on the same disk, answers are defaults"
 _OLD, _NEW = "v1.0.0", "v1.1.0"
 _ANSWERS = "{{ _copier_conf.answers_file }}.jinja"
 
 
-@dataclass(frozen=True)
-class Times:
-    """Seconds, the median of the rounds."""
-
-    copy: float
-    update: float
-
-
-def measure(rounds: int) -> dict[str, Times]:
+def measure(rounds: int) -> list[Figure]:
     """The times of a template of one file, and of every variant, taken in turns."""
     with tempfile.TemporaryDirectory(prefix="plinth-copies-") as name:
         folder = Path(name)
         subjects = {_EMPTY: _Subject(_empty(folder / "empty"), folder / "of-empty")}
         plinth = _plinth(folder / "plinth")
         subjects |= {
-            variant: _Subject(plinth, folder / f"of-{variant}", f"--data=variant={variant}") for variant in VARIANTS
+            f"`{variant}`": _Subject(plinth, folder / f"of-{variant}", f"--data=variant={variant}")
+            for variant in VARIANTS
         }
-        taken: dict[str, list[tuple[float, float]]] = {subject: [] for subject in subjects}
-        for _ in range(rounds):
-            for subject, each in subjects.items():
-                taken[subject].append((each.copy(), each.update()))
-        return {
-            subject: Times(*(statistics.median(seconds) for seconds in zip(*times, strict=True)))
-            for subject, times in taken.items()
+        measures = {
+            f"`copier {command}` of {what}": take
+            for what, subject in subjects.items()
+            for command, take in (("copy", subject.copy), ("update", subject.update))  # of what was copied before
         }
-
-
-def markdown(times: dict[str, Times]) -> str:
-    """The times as the README shows them."""
-    empty = times[_EMPTY]
-    rows = "\n".join(
-        f"| {name if name == _EMPTY else f'`{name}`'} | {each.copy:.2f} s | {each.copy / empty.copy:.1f} "
-        f"| {each.update:.2f} s | {each.update / empty.update:.1f} |"
-        for name, each in times.items()
-    )
-    return f"| | `copier copy` | times | `copier update` | times |\n| --- | ---: | ---: | ---: | ---: |\n{rows}"
+        taken = in_turns(measures, rounds)
+    figures = []
+    for command in ("copy", "update"):
+        empty = f"`copier {command}` of {_EMPTY}"
+        for what in subjects:
+            name = f"`copier {command}` of {what}"
+            figure = Figure(name=name, unit="s", rounds=taken[name], how=_HOW)
+            figures.append(figure if name == empty else figure | {"versus": [empty]})
+    return figures
 
 
 class _Subject:
