@@ -4,6 +4,10 @@ export interface Dependency {
   readonly name: string;
   /** Rejects where it does not answer. */
   readonly ping: () => Promise<unknown>;
+[%- if variant == 'nest-drizzle' and messaging == 'nats' %]
+  /** What readiness tells besides. */
+  readonly details?: () => Promise<Record<string, unknown>>;
+[%- endif %]
 }
 
 /** What readiness asks: `Dependency[]`. */

@@ -69,7 +69,7 @@ export class HealthController {
     }
   }
 
-  private ping({ name, ping }: Dependency) {
+  private ping({ name, ping[% if variant == 'nest-drizzle' and messaging == 'nats' %], details[% endif %] }: Dependency) {
     return this.indicators
       .check(name)
       .attempt(async () => {
@@ -79,6 +79,9 @@ export class HealthController {
           // The driver's message names hosts and ports; the log has it.
           throw new Error(`the ${name} does not answer`);
         }
+[%- if variant == 'nest-drizzle' and messaging == 'nats' %]
+        return details?.();
+[%- endif %]
       })
       .withTimeout(PING_LIMIT_MS);
   }

@@ -1,9 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import { EVENTS, envelope, subjectOf } from '@app/shared';
-import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import {
+  AckPolicy,
+  type JetStreamClient,
+  type JetStreamManager,
+  jetstream,
+  jetstreamManager,
+  RetentionPolicy,
+} from '@nats-io/jetstream';
+import { connect, type NatsConnection, nanos } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { createDatabase, type TestDatabase } from '../../../database/test/support/database.js';
+import {
+  ProvisioningError,
+  provideConsumer,
+  provideStream,
+} from '../../src/events/nats/nats.provisioning.js';
 import { startService, type TestService } from '../support/service.js';
 import { SETTINGS } from '../support/settings.js';
 import { type Client, createProject, createTask, registerTenant } from '../support/tenants.js';
@@ -137,4 +149,60 @@ it('keeps an event that NATS will never take, and publishes what comes after it'
   const projectId = await createProject(ada);
   await createTask(ada, projectId);
   await eventually(async () => expect(await stats(projectId)).toMatchObject({ tasksCreated: 1 }));
+});
+
+it('brings what an earlier release has provisioned to what this one declares, and goes on where that was', async () => {
+  const earlier = `test-${randomUUID()}`;
+  const stream = `${earlier}-events`;
+  const subject = `${earlier}.events.>`;
+  await streams.streams.add({ name: stream, subjects: [subject], max_age: nanos(86_400_000) });
+  await streams.consumers.add(stream, {
+    durable_name: 'project-stats',
+    ack_policy: AckPolicy.Explicit,
+    ack_wait: nanos(10_000),
+    filter_subjects: [`${earlier}.events.task.created.v1.*`],
+  });
+  const upgraded = await startService(database, { NATS_PREFIX: earlier });
+  try {
+    const grace = await registerTenant(upgraded);
+    const projectId = await createProject(grace);
+    await createTask(grace, projectId);
+    await eventually(async () =>
+      expect((await grace.get(`/projects/${projectId}/stats`)).body).toMatchObject({ tasksCreated: 1 }),
+    );
+    const { config } = await streams.streams.info(stream);
+    expect(config.max_age).toBe(nanos(7 * 86_400_000));
+    const consumer = await streams.consumers.info(stream, 'project-stats');
+    expect(consumer.config.filter_subjects?.length).toBeGreaterThan(1);
+    expect(consumer.config.ack_wait).toBe(nanos(30_000));
+    const { body } = await upgraded.get('/health/ready');
+    expect(body.details.nats.consumers['project-stats']).toEqual({
+      waiting: expect.any(Number),
+      isConsuming: true,
+    });
+    const metrics = await (await fetch(`${upgraded.url}/metrics`)).text();
+    expect(metrics).toMatch(/events_consumer_running\{[^}]*consumer="project-stats"[^}]*\} 1/);
+    expect(metrics).toMatch(/events_consumer_waiting\{[^}]*consumer="project-stats"[^}]*\} \d/);
+  } finally {
+    await upgraded.stop();
+  }
+});
+
+it('names what JetStream cannot change, and changes nothing', async () => {
+  const name = `test-${randomUUID()}`;
+  const declared = { name, subjects: [`${name}.>`] };
+  await provideStream(streams, declared);
+  await provideStream(streams, declared);
+  const workqueue = { ...declared, retention: RetentionPolicy.Workqueue };
+  await expect(provideStream(streams, workqueue)).rejects.toThrow(ProvisioningError);
+  await expect(provideStream(streams, workqueue)).rejects.toThrow(
+    `The stream ${name} cannot be changed: retention from "limits" to "workqueue"`,
+  );
+  const consumer = { name: 'c', ack_policy: AckPolicy.Explicit, filter_subjects: [`${name}.a`] };
+  await provideConsumer(streams, name, consumer);
+  await provideConsumer(streams, name, { ...consumer, filter_subjects: [`${name}.b`, `${name}.a`] });
+  expect((await streams.consumers.info(name, 'c')).config.filter_subjects).toHaveLength(2);
+  await expect(provideConsumer(streams, name, { ...consumer, ack_policy: AckPolicy.None })).rejects.toThrow(
+    `The consumer c of ${name} cannot be changed: ack_policy from "explicit" to "none"`,
+  );
 });

@@ -1,5 +1,6 @@
 import {
   type JetStreamClient,
+  type JetStreamManager,
   jetstream,
   jetstreamManager,
   RetentionPolicy,
@@ -9,6 +10,7 @@ import { connect, type NatsConnection, nanos } from '@nats-io/transport-node';
 import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { CONFIG } from '../../common/config/config.module.js';
 import type { Config } from '../../config/config.js';
+import { provideStream } from './nats.provisioning.js';
 
 const DAY_MS = 86_400_000;
 
@@ -59,6 +61,23 @@ export class NatsService implements OnApplicationShutdown {
     await connection?.drain();
   }
 
+  private async provideStreams(manager: JetStreamManager): Promise<void> {
+    const kept = { retention: RetentionPolicy.Limits, storage: StorageType.File };
+    await provideStream(manager, {
+      ...kept,
+      name: this.eventStream,
+      subjects: [this.subject('events.>')],
+      max_age: nanos(7 * DAY_MS),
+      duplicate_window: nanos(DUPLICATE_WINDOW_MS),
+    });
+    await provideStream(manager, {
+      ...kept,
+      name: this.deadLetterStream,
+      subjects: [this.subject('dead-letters.>')],
+      max_age: nanos(30 * DAY_MS),
+    });
+  }
+
   private async connect(): Promise<NatsConnection> {
     const connection = await connect({
       servers: this.config.NATS_URL,
@@ -71,21 +90,12 @@ export class NatsService implements OnApplicationShutdown {
       this.connecting = undefined;
       if (error !== undefined) this.logger.warn({ err: error }, 'the connection to NATS has ended');
     });
-    const manager = await jetstreamManager(connection);
-    const kept = { retention: RetentionPolicy.Limits, storage: StorageType.File };
-    await manager.streams.add({
-      ...kept,
-      name: this.eventStream,
-      subjects: [this.subject('events.>')],
-      max_age: nanos(7 * DAY_MS),
-      duplicate_window: nanos(DUPLICATE_WINDOW_MS),
-    });
-    await manager.streams.add({
-      ...kept,
-      name: this.deadLetterStream,
-      subjects: [this.subject('dead-letters.>')],
-      max_age: nanos(30 * DAY_MS),
-    });
+    try {
+      await this.provideStreams(await jetstreamManager(connection));
+    } catch (error) {
+      await connection.close();
+      throw error;
+    }
     return connection;
   }
 }

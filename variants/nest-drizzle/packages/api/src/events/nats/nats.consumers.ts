@@ -8,15 +8,27 @@ import {
   Logger,
   type OnApplicationBootstrap,
 } from '@nestjs/common';
+import type { BatchObservableResult } from '@opentelemetry/api';
 import { failureReason } from '../../common/logging/failure-reason.js';
+import { meter } from '../../common/telemetry/metrics.js';
 import { EVENT_HANDLERS, type EventHandler } from '../event-handler.js';
 import { InboxService, UnusableEventError } from '../inbox.service.js';
 import { deadLetters, handled, redeliveryDelay } from '../redelivery.js';
 import { NatsService } from './nats.connection.js';
+import { ProvisioningError, provideConsumer } from './nats.provisioning.js';
 
 /** Longer than any handler takes: until then the event is not given to another process. */
 const ACK_WAIT_MS = 30_000;
 const RECONNECT_MS = 1_000;
+/** JetStream has refused a consumer as it is declared: only people can change that. */
+const REFUSED_MS = 30_000;
+
+export interface ConsumerLag {
+  /** Events that are not handled yet, in all processes; undefined if the consumer does not exist. */
+  readonly waiting: number | undefined;
+  /** Whether this process consumes. */
+  readonly isConsuming: boolean;
+}
 
 /**
  * A durable consumer for each handler, shared by all processes. Messages are acknowledged after the transaction of their
@@ -26,6 +38,7 @@ const RECONNECT_MS = 1_000;
 export class NatsConsumers implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(NatsConsumers.name);
   private readonly stopping = new AbortController();
+  private readonly consuming = new Set<string>();
   private readonly open = new Set<ConsumerMessages>();
   private running: Promise<unknown> = Promise.resolve();
 
@@ -36,6 +49,7 @@ export class NatsConsumers implements OnApplicationBootstrap, BeforeApplicationS
   ) {}
 
   onApplicationBootstrap(): void {
+    this.observeLag();
     this.running = Promise.all(this.handlers.map((handler) => this.run(handler)));
   }
 
@@ -51,21 +65,60 @@ export class NatsConsumers implements OnApplicationBootstrap, BeforeApplicationS
       try {
         const messages = await this.consume(handler);
         this.open.add(messages);
+        this.consuming.add(handler.consumer);
         if (this.stopping.signal.aborted) messages.stop();
         await this.handleAll(handler, messages);
         this.open.delete(messages);
       } catch (error) {
-        this.logger.warn({ err: error, consumer: handler.consumer }, 'not consuming events; trying again');
-        await sleep(RECONNECT_MS, undefined, { signal: this.stopping.signal }).catch(() => undefined);
+        const reason = error instanceof ProvisioningError ? error.message : undefined;
+        this.logger[reason === undefined ? 'warn' : 'error'](
+          { err: error, consumer: handler.consumer, reason },
+          'not consuming events; trying again',
+        );
+        await sleep(reason === undefined ? RECONNECT_MS : REFUSED_MS, undefined, {
+          signal: this.stopping.signal,
+        }).catch(() => undefined);
+      } finally {
+        this.consuming.delete(handler.consumer);
       }
     }
+  }
+
+  /** What waits for each consumer, in all processes together, and whether this process consumes. */
+  async lag(): Promise<Record<string, ConsumerLag>> {
+    const manager = await jetstreamManager(await this.nats.connection());
+    const lags = await Promise.all(
+      this.handlers.map(async ({ consumer }) => {
+        const info = await manager.consumers.info(this.nats.eventStream, consumer).catch(() => undefined);
+        const waiting = info && info.num_pending + info.num_ack_pending;
+        return [consumer, { waiting, isConsuming: this.consuming.has(consumer) }] as const;
+      }),
+    );
+    return Object.fromEntries(lags);
+  }
+
+  private observeLag(): void {
+    const waiting = meter.createObservableGauge('events.consumer.waiting', {
+      description: 'Events that a consumer has not handled yet, of all processes together',
+    });
+    const consuming = meter.createObservableGauge('events.consumer.running', {
+      description: 'Whether the process consumes events (1) or cannot (0)',
+    });
+    const observe = async (result: BatchObservableResult): Promise<void> => {
+      for (const { consumer } of this.handlers)
+        result.observe(consuming, this.consuming.has(consumer) ? 1 : 0, { consumer });
+      const lags = await this.lag().catch(() => ({}));
+      for (const [consumer, lag] of Object.entries<ConsumerLag>(lags))
+        if (lag.waiting !== undefined) result.observe(waiting, lag.waiting, { consumer });
+    };
+    meter.addBatchObservableCallback(observe, [waiting, consuming]);
   }
 
   private async consume(handler: EventHandler): Promise<ConsumerMessages> {
     const client = await this.nats.jetstream();
     const manager = await jetstreamManager(await this.nats.connection());
-    await manager.consumers.add(this.nats.eventStream, {
-      durable_name: handler.consumer,
+    await provideConsumer(manager, this.nats.eventStream, {
+      name: handler.consumer,
       ack_policy: AckPolicy.Explicit,
       ack_wait: nanos(ACK_WAIT_MS),
       max_deliver: -1, // counted below: what an outage delays is not given up
