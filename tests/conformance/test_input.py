@@ -200,6 +200,52 @@ async def test_a_hostile_filter_is_refused(api: httpx.AsyncClient, query: str) -
 
 
 @pytest.mark.check(13)
+async def test_a_time_is_rfc_3339_with_any_offset_from_the_year_1000_to_9999(
+    driver: Driver, api: httpx.AsyncClient
+) -> None:
+    if driver.at("2030-05-01T19:30:00Z") is None:
+        assert "date-time" not in json.dumps(requests_of((await api.get("/openapi.json")).json()))
+        return
+
+    async def is_refused(time: str) -> bool:
+        call = driver.at(time)
+        assert call
+        answer = await call.send(api)
+        if answer.is_success:
+            return False
+        document = problem(answer)
+        return document["code"] == "VALIDATION_FAILED" and "zone" in document["errors"][0]["message"]
+
+    taken = [
+        "1985-04-12T23:20:50.52Z",
+        "2026-03-29T02:30:00+01:00",
+        "3000-01-01T00:00:00-12:00",
+        "1000-01-01T00:00:00Z",
+    ]
+    refused = ["0999-12-31T23:59:59Z", "0099-01-01T00:00:00Z", "9999-12-31T23:59:59-01:00", "2030-02-30T00:00:00Z"]
+    refused += ["2030-05-01T19:30:00", "2030-05-01", "+012030-05-01T19:30:00Z", "infinity", ""]
+    assert [time for time in taken if await is_refused(time)] == []
+    assert [time for time in refused if not await is_refused(time)] == []
+
+
+def requests_of(document: dict[str, Any]) -> list[object]:
+    """The parameters and bodies that an OpenAPI document describes, references resolved."""
+    schemas = document["components"]["schemas"]
+
+    def resolve(node: Any) -> Any:
+        if isinstance(node, list):
+            return [resolve(each) for each in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            return resolve(schemas[node["$ref"].rpartition("/")[2]])
+        return {name: resolve(member) for name, member in node.items()}
+
+    operations = [each for path in document["paths"].values() for each in path.values()]
+    return [resolve([each.get("parameters"), each.get("requestBody")]) for each in operations]
+
+
+@pytest.mark.check(13)
 @pytest.mark.of("nest-typeorm")
 @pytest.mark.parametrize("text", ["'; DROP TABLE events; --", "a & b | !c", "%", "\\", "a:*", "<->", "...", "'", "((("])
 async def test_a_search_for_what_another_language_would_read_as_code_finds_nothing(

@@ -173,6 +173,10 @@ class Driver(Protocol):
         """
         ...
 
+    def at(self, time: str, /) -> Call | None:
+        """A valid request but for a point in time; None if no request of the variant has one."""
+        ...
+
     async def exercise(self, api: httpx.AsyncClient) -> None:
         """Does something of each kind, so that each metric has a sample."""
         ...

@@ -142,6 +142,9 @@ class FastifyBun:
         named = {self.naming: changes.pop("name")} if "name" in changes else {}
         return Call("PATCH", f"/chats/{resource}", {**named, **changes}, {"if-match": f'"{version}"'})
 
+    def at(self, _time: str, /) -> Call | None:
+        return None
+
     def write_once(self, resource: str, key: str | None = None, /, n: int = 1, **changes: Any) -> Call:
         message = {"content": "x" * n, "answer": False}
         headers = {} if key is None else {"idempotency-key": key}

@@ -74,6 +74,9 @@ class _Venues:
     def change(self, resource: str, version: int, /, **changes: Any) -> Call:
         return Call("PATCH", f"{self.venues}/{resource}", changes, {"if-match": f'"{version}"'})
 
+    def at(self, time: str, /) -> Call | None:
+        return self.create(opensAt=time)
+
     def write_once(self, resource: str, key: str | None = None, /, n: int = 1, **changes: Any) -> Call:
         headers = {} if key is None else {"idempotency-key": key}
         return Call("POST", self.venues, a_venue(parentId=resource, nickname="x" * n, **changes), headers)

@@ -129,6 +129,9 @@ class NestDrizzle:
     def change(self, resource: str, version: int, /, **changes: Any) -> Call:
         return Call("PATCH", f"/projects/{resource}", changes, {"if-match": f'"{version}"'})
 
+    def at(self, time: str, /) -> Call | None:
+        return Call("POST", "/tasks", {"projectId": str(uuid.uuid4()), "title": "x", "type": "feature", "dueAt": time})
+
     def write_once(self, resource: str, key: str | None = None, /, n: int = 1, **changes: Any) -> Call:
         task = {"projectId": resource, "title": "x" * n, "type": "feature"}
         headers = {} if key is None else {"idempotency-key": key}

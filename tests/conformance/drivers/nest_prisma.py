@@ -130,6 +130,9 @@ class NestPrisma:
     def change(self, resource: str, version: int, /, **changes: Any) -> Call:
         return Call("PATCH", f"{API}/customers/{resource}", changes, {"if-match": f'"{version}"'})
 
+    def at(self, time: str, /) -> Call | None:
+        return self.find(createdFrom=time)
+
     def write_once(self, resource: str, key: str | None = None, /, n: int = 1, **changes: Any) -> Call:
         # A customer has one tracking of a name, and a repeated request has the body of the first.
         unique = uuid.uuid4() if key is None else uuid.uuid5(uuid.NAMESPACE_OID, key)

@@ -74,6 +74,9 @@ class NestTypeorm:
     def change(self, resource: str, version: int, /, **changes: Any) -> Call:
         return Call("PATCH", f"/events/{resource}", changes, {"if-match": f'"{version}"'})
 
+    def at(self, time: str, /) -> Call | None:
+        return self.create(startsAt=time)
+
     def write_once(self, resource: str, key: str | None = None, /, n: int = 1, **changes: Any) -> Call:
         purchase = {"quantity": n, "buyer": {"name": "Ada Lovelace", "email": "ada@example.com"}}
         headers = {} if key is None else {"idempotency-key": key}

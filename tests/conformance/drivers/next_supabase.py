@@ -172,6 +172,9 @@ class NextSupabase:
     def change(self, resource: str, version: int, /, **changes: Any) -> Call:
         return Call("PATCH", f"{API}/projects/{resource}", changes, {"if-match": f'"{version}"'})
 
+    def at(self, time: str, /) -> Call | None:
+        return Call("POST", f"{API}/api-keys", {"name": "x", "scopes": ["projects:read"], "expiresAt": time})
+
     def write_once(self, resource: str, key: str | None = None, /, n: int = 1, **changes: Any) -> Call:
         usage = {"eventType": "custom." + "x" * n}
         headers = {} if key is None else {"idempotency-key": key}

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { dateTime } from '@/lib/api/date-time';
 import { plainText, time } from '@/lib/api/schemas';
 import { newApiKey } from '@/lib/auth/api-key';
 import { SCOPES, type Scope } from '@/lib/auth/identity';
@@ -19,8 +20,7 @@ export const apiKeyInput = z.strictObject({
     .array(z.enum(SCOPES))
     .min(1)
     .transform((scopes) => [...new Set(scopes)]),
-  expiresAt: z.iso
-    .datetime({ offset: true })
+  expiresAt: dateTime
     .refine((time) => Date.parse(time) > Date.now(), 'must be in the future')
     .nullable()
     .default(null),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { dateTime } from './date-time.js';
 
 /** Control characters but tab, line feed and carriage return. PostgreSQL cannot store NUL at all. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
@@ -21,7 +22,7 @@ export const plainText = (min: number, max: number) =>
 export const id = z.uuid();
 
 /** A point in time: RFC 3339 on the wire, `Date` in the code. */
-export const instant = z.codec(z.iso.datetime(), z.date(), {
+export const instant = z.codec(dateTime, z.date(), {
   decode: (text) => new Date(text),
   encode: (date) => date.toISOString() as z.output<z.ZodISODateTime>,
 });
@@ -49,6 +50,7 @@ export const Problem = z
     instance: z.string().describe('the path of the request'),
     code: z.string().describe('stable; branch on this'),
     requestId: z.string().describe('leads to the lines of the log'),
+    retryAfter: z.int().min(1).optional().describe('seconds, as in Retry-After'),
     errors: z
       .array(
         z.object({

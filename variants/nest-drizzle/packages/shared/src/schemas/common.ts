@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import { dateTime } from './date-time.js';
 
 export const id = z.uuid();
 
 /** What the database stores with milliseconds, as JSON has it. */
-export const instant = z.iso.datetime({ offset: true }).meta({ description: 'RFC 3339, with a time zone' });
+export const instant = dateTime.meta({ description: 'RFC 3339, with a time zone' });
 
 /** Control characters but tab, line feed and carriage return. PostgreSQL cannot store NUL at all. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
