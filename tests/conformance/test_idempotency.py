@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -69,7 +70,25 @@ async def test_a_repetition_gets_the_first_answer_to_the_byte_from_another_proce
     assert again.content == first.content
     assert "idempotency-replayed" not in first.headers
     assert again.headers["idempotency-replayed"] == "true"
+    for name in ("location", "etag", "content-type", "cache-control"):
+        assert again.headers.get(name) == first.headers.get(name), name
     assert effects(database, driver, resource) == 2
+
+
+@pytest.mark.of("fastify-bun", "nest-drizzle", "nest-prisma", "next-supabase")
+@pytest.mark.check(23)
+async def test_a_replay_says_where_the_resource_is_and_which_version_it_had(
+    driver: Driver, apis: list[httpx.AsyncClient], key: str
+) -> None:
+    made = driver.create()
+    keyed = replace(made, headers={**made.headers, "idempotency-key": key})
+    first = await keyed.send(apis[0])
+    again = await keyed.send(apis[1])
+
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.json() == first.json()
+    assert again.headers["location"] == first.headers["location"]
+    assert again.headers["etag"] == first.headers["etag"] == '"1"'
 
 
 @pytest.mark.check(23)

@@ -13,6 +13,9 @@ const RETENTION_MS = 24 * 60 * 60 * 1_000;
 /** How many that are older are forgotten with each new one. */
 const FORGOTTEN_AT_ONCE = 20;
 
+/** Headers of the first response that a replay has too. */
+const REPLAYED_HEADERS = ['etag', 'location'] as const;
+
 /** How the OpenAPI document describes the header field. */
 export const IDEMPOTENCY_KEY_HEADER = {
   name: 'Idempotency-Key',
@@ -59,7 +62,10 @@ export class IdempotencyInterceptor implements NestInterceptor {
           const words = 'This Idempotency-Key was used for another request. Use a new key.';
           throw new DomainError(words, 'IDEMPOTENCY_KEY_REUSED', { key });
         }
-        response.status(known.status).header('idempotency-replayed', 'true');
+        response
+          .status(known.status)
+          .set(known.headers as Record<string, string>)
+          .set('idempotency-replayed', 'true');
         return JSON.parse(known.response);
       }
       const answer = await handle();
@@ -70,6 +76,12 @@ export class IdempotencyInterceptor implements NestInterceptor {
           fingerprint: new Uint8Array(print),
           status: response.statusCode,
           response: JSON.stringify(answer),
+          headers: Object.fromEntries(
+            REPLAYED_HEADERS.flatMap((name) => {
+              const value = response.get(name);
+              return value === undefined ? [] : [[name, value]];
+            }),
+          ),
         },
       });
       return answer;

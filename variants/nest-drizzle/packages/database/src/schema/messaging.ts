@@ -4,6 +4,7 @@ import {
   index,
   integer,
   json,
+  jsonb,
   pgPolicy,
   pgTable,
   primaryKey,
@@ -71,6 +72,8 @@ export const idempotencyKeys = pgTable(
     fingerprint: bytea('fingerprint').notNull(),
     /** `json` and not `jsonb`: a replay is the first answer to the byte. */
     response: json('response').notNull(),
+    /** `etag` and `location` of the response, if it had them. */
+    headers: jsonb('headers').$type<Record<string, string>>().notNull().default({}),
     createdAt: timestamp('created_at', { withTimezone: true, precision: 3 }).notNull().defaultNow(),
   },
   (table) => [

@@ -10,6 +10,9 @@ import { violatedConstraint } from '../errors/sql-state.js';
 import { refusal } from '../validation/validation.pipe.js';
 import { fingerprint } from './fingerprint.js';
 
+/** Headers of the first response that a replay has too. */
+const REPLAYED_HEADERS = ['etag', 'location'] as const;
+
 /**
  * Answers a repeated request like the first (draft-ietf-httpapi-idempotency-key-header). The answer is stored in the
  * transaction of the request's effect, so that neither exists without the other; a request that fails stores nothing.
@@ -60,11 +63,17 @@ export class IdempotencyInterceptor implements NestInterceptor {
           const words = 'This Idempotency-Key was used for another request. Use a new key.';
           throw new DomainError(words, 'IDEMPOTENCY_KEY_REUSED', { key });
         }
-        reply.header('idempotency-replayed', 'true');
+        reply.headers({ ...known.headers, 'idempotency-replayed': 'true' });
         return known.response;
       }
       const response = await handle();
-      const row = { tenantId: this.db.tenantId, key, fingerprint: print, response };
+      const headers = Object.fromEntries(
+        REPLAYED_HEADERS.flatMap((name) => {
+          const value = reply.getHeader(name);
+          return value === undefined ? [] : [[name, String(value)]];
+        }),
+      );
+      const row = { tenantId: this.db.tenantId, key, fingerprint: print, response, headers };
       this.db.atCommit(() => this.db.insert(idempotencyKeys).values(row));
       return response;
     });
