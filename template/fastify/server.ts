@@ -10,6 +10,7 @@ import {
 } from 'fastify';
 import type { Logger } from 'pino';
 import { DomainError } from '../errors/domain-error.js';
+import { AllowedMethods } from './allowed-methods.js';
 import { answerRouterError } from './early-errors.js';
 import { answerParserError } from './parser-errors.js';
 import { requestId } from './request-id.js';
@@ -84,30 +85,18 @@ interface Routes {
   ): unknown;
 }
 
-/** Answers 405 with `Allow` where other methods of the path have a route. Comes before any route. */
+/** Answers 405 with `Allow` if other methods of the path have a route. Call it before any route is registered. */
 export function refuseUnknownMethods(fastify: Routes): void {
-  const paths = new Map<string, { pattern: RegExp; methods: Set<string> }>();
+  const known = new AllowedMethods();
   fastify.addHook('onRoute', ({ url, method }) => {
-    if (url.includes('*')) return;
-    const source = url
-      .split('/')
-      .map((part) => (part.startsWith(':') ? '[^/]+' : part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')))
-      .join('/');
-    const path = paths.get(url) ?? { pattern: new RegExp(`^${source}$`), methods: new Set() };
-    for (const name of [method].flat()) path.methods.add(name);
-    paths.set(url, path);
+    if (!url.includes('*')) known.add(url, [method].flat());
   });
   fastify.addHook('onRequest', (request, reply, done) => {
-    if (!request.is404) return done();
-    const path = request.url.split('?', 1)[0] ?? '/';
-    const allowed = [...paths.values()]
-      .filter(({ pattern }) => pattern.test(path))
-      .flatMap(({ methods }) => [...methods]);
-    if (allowed.length === 0) return done();
-    const list = [...new Set(allowed)].sort().join(', ');
-    reply.header('allow', list);
+    const allowed = request.is404 ? known.of(request.url) : undefined;
+    if (allowed === undefined) return done();
+    reply.header('allow', allowed);
     done(
-      new DomainError(`${request.method} is not allowed at this path. Use ${list}.`, 'METHOD_NOT_ALLOWED'),
+      new DomainError(`${request.method} is not allowed at this path. Use ${allowed}.`, 'METHOD_NOT_ALLOWED'),
     );
   });
 }

@@ -39,8 +39,19 @@ async def test_an_id_that_is_none_is_refused(driver: Driver, api: httpx.AsyncCli
 
 
 async def test_a_method_that_is_not_there_is_refused(driver: Driver, api: httpx.AsyncClient) -> None:
-    for method in ("DELETE", "PUT", "TRACE", "PROPFIND"):
+    resource = driver.read(str(uuid.uuid4())).path
+    allowed = {"PUT": "GET, HEAD, POST", "DELETE": "GET, HEAD, POST"}
+    for method, methods in allowed.items():
+        answer = await api.request(method, driver.create().path, params={"x": "1"})
+        problem(answer, 405, "METHOD_NOT_ALLOWED")
+        assert answer.headers["allow"] == methods
+    answer = await api.post(resource, json={})
+    problem(answer, 405, "METHOD_NOT_ALLOWED")
+    assert {"GET", "HEAD"} < set(answer.headers["allow"].split(", "))
+    assert "POST" not in answer.headers["allow"]
+    for method in ("TRACE", "PROPFIND"):
         assert problem(await api.request(method, driver.create().path))["status"] in (404, 405)
+    problem(await api.delete("/nothing"), 404, "NOT_FOUND")
 
 
 async def test_a_path_that_cannot_be_decoded_is_refused(

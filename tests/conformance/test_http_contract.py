@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -171,6 +172,55 @@ async def test_the_documentation_is_served_complete_under_its_own_security_polic
         assert (found.status_code, found.headers["x-content-type-options"]) == (200, "nosniff"), asset
     # `script-src 'self'` runs no script that stands in the page.
     assert not re.search(r"<script>|<script(?![^>]*\bsrc=)", page.text)
+
+
+@pytest.mark.of("fastify-bun", "nest-drizzle", "nest-prisma", "next-supabase")
+async def test_nothing_behind_a_login_is_stored_by_caches(
+    driver: Driver, api: httpx.AsyncClient, running: Service
+) -> None:
+    resource = (await driver.create().send(api)).json()["id"]
+    calls = (driver.create(), driver.read(resource), driver.find(), driver.change(resource, 1, name="x"))
+    answers = [await call.send(api) for call in calls]
+    answers.append(await driver.read(str(uuid.uuid4())).send(api))
+    async with httpx.AsyncClient(base_url=running.url) as stranger:
+        answers.append(await driver.find().send(stranger))
+
+    assert [answer.status_code for answer in answers] == [201, 200, 200, 200, 404, 401]
+    assert [answer.headers["cache-control"] for answer in answers] == ["no-store"] * len(answers)
+
+
+async def test_idle_connections_stay_open_for_as_long_as_is_set(running: Service, start_service: StartService) -> None:
+    impatient = start_service(KEEP_ALIVE_TIMEOUT_MS="1000")
+    connections = [
+        await asyncio.open_connection("127.0.0.1", httpx.URL(each.url).port) for each in (running, impatient)
+    ]
+    request = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+    for reader, writer in connections:
+        writer.write(request)
+        await reader.readuntil(b'"ok"}')
+
+    # If the setting had no effect, that of `running`, which was idle first, would be closed first.
+    [(kept, writer), (closed, _)] = connections
+    async with asyncio.timeout(PATIENCE):
+        assert await closed.read() == b""
+    writer.write(request)
+    assert (await kept.readuntil(b"\r\n")).split()[1] == b"200"
+    for _, each in connections:
+        each.close()
+
+
+async def test_a_body_is_json_in_utf_8_or_none(driver: Driver, api: httpx.AsyncClient) -> None:
+    call = driver.create()
+    headers = {"content-type": "application/json"}
+    text = json.dumps(call.json, ensure_ascii=False)
+
+    broken = text.encode().replace(b"{", b'{"x": "\xe9\xff", ', 1)
+    problem(await api.request(call.method, call.path, content=broken, headers=headers), 400, "MALFORMED_JSON")
+    empty = await api.request(call.method, call.path, content=b"", headers=headers)
+    assert problem(empty)["status"] == 400
+    resource = (await call.send(api)).json()["id"]
+    removal = await api.request("DELETE", driver.read(resource).path, content=b"", headers=headers)
+    assert removal.status_code in {204, 405}
 
 
 async def test_what_was_created_is_where_the_answer_says(driver: Driver, api: httpx.AsyncClient) -> None:

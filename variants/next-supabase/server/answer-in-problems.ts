@@ -1,14 +1,25 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { namedProblem } from '../lib/errors/named-problem.ts';
 import { internalProblem, PROBLEM_JSON, retryAfter, statusToProblem } from '../lib/errors/problem.ts';
+import { AllowedMethods } from '../lib/http/allowed-methods.ts';
 import { recordRequest } from '../lib/telemetry/requests.ts';
+import document from '../openapi.json' with { type: 'json' };
 
 const DETAILS: Readonly<Record<number, (request: IncomingMessage) => string>> = {
   400: () => 'The path cannot be decoded.',
-  405: ({ method }) => `${method} is not for this path.`,
+  405: ({ method, url }) => `${method} is not allowed at this path. Use ${allowedAt(url)}.`,
   413: () => 'The body is larger than this service reads.',
   503: () => 'The service has too much to do. Try again later.',
 };
+
+const allowed = new AllowedMethods();
+for (const [path, operations] of Object.entries(document.paths)) {
+  const methods = Object.keys(operations).map((method) => method.toUpperCase());
+  allowed.add(path.replace(/\{(\w+)\}/g, ':$1'), methods.includes('GET') ? [...methods, 'HEAD'] : methods);
+}
+
+/** Paths that are not in the document, such as health and metrics, are read only. */
+const allowedAt = (url = '/') => allowed.of(url) ?? 'GET, HEAD';
 
 /** Next.js answers a method that a route does not take with a bare status, as this server does what never gets there. */
 export function answerInProblems(request: IncomingMessage, response: ServerResponse): void {
@@ -24,6 +35,7 @@ export function answerInProblems(request: IncomingMessage, response: ServerRespo
       status === 500 ? internalProblem(path, requestId) : statusToProblem(status, detail, path, requestId);
     const seconds = retryAfter(problem);
     if (seconds !== undefined) response.setHeader('retry-after', seconds);
+    if (status === 405) response.setHeader('allow', allowedAt(request.url));
     response.setHeader('content-type', PROBLEM_JSON);
     recordRequest({ requestId, method: request.method ?? '', path, status, started });
     return end(JSON.stringify(namedProblem(problem)));

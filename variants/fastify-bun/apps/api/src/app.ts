@@ -6,7 +6,7 @@ import { providersModule } from './modules/providers/index.js';
 import { usersModule } from './modules/users/index.js';
 import type { Config } from './shared/lib/config/config.js';
 import { serializerCompiler } from './shared/lib/http/serializer.js';
-import { serverOptions } from './shared/lib/http/server.js';
+import { readJsonBodies, serverOptions } from './shared/lib/http/server.js';
 import { createLogger } from './shared/lib/logging/logger.js';
 import { databasePlugin } from './shared/plugins/database.js';
 import { docsPlugin } from './shared/plugins/docs.js';
@@ -23,9 +23,9 @@ import { valkeyPlugin } from './shared/plugins/valkey.js';
 export type App = Awaited<ReturnType<typeof createApp>>;
 
 /** The whole application, not yet listening; tests, benchmarks and `index.ts` start from here. */
-export async function createApp(config: Config) {
+export async function createApp(config: Config, logger = createLogger(config)) {
   const app = Fastify({
-    ...serverOptions(config, createLogger(config)),
+    ...serverOptions(config, logger),
     // The schemas of parameters say how long those may be.
     routerOptions: { maxParamLength: 1_000 },
   }).withTypeProvider<ZodTypeProvider>();
@@ -33,6 +33,7 @@ export async function createApp(config: Config) {
   app.setSerializerCompiler(serializerCompiler);
   // JSON is the only body that any route takes.
   app.removeContentTypeParser('text/plain');
+  readJsonBodies(app);
 
   await app.register(errorsPlugin);
   await app.register(requestContextPlugin, { timeoutMs: config.REQUEST_TIMEOUT_MS });

@@ -1,7 +1,10 @@
 import { createServer } from 'node:http';
 import { ExpressAdapter, type NestExpressApplication } from '@nestjs/platform-express';
+import type { Express, RequestHandler } from 'express';
 import helmet from 'helmet';
 import type { Logger } from 'pino';
+import { DomainError } from '../errors/domain-error.js';
+import { AllowedMethods } from './allowed-methods.js';
 import { Drain } from './drain.js';
 import { readJsonBody } from './json-body.js';
 import { shedLoad } from './load-shedding.js';
@@ -12,6 +15,7 @@ import { answerInTime, closeConnections, nameRequest, observeRequests } from './
 export interface HttpSettings {
   readonly BODY_LIMIT_BYTES: number;
   readonly CORS_ORIGINS: readonly string[];
+  readonly KEEP_ALIVE_TIMEOUT_MS: number;
   readonly MAX_EVENT_LOOP_DELAY_MS: number;
   readonly REQUEST_TIMEOUT_MS: number;
   readonly TRUST_PROXY: boolean | string[];
@@ -30,12 +34,41 @@ export class HttpAdapter extends ExpressAdapter {
         requestTimeout: this.settings.REQUEST_TIMEOUT_MS,
         // How often Node looks for them; its own 30 s would be what they really have.
         connectionsCheckingInterval: 1_000,
+        // Longer than a balancer's: otherwise it sends a request on a connection that the service is closing.
+        keepAliveTimeout: this.settings.KEEP_ALIVE_TIMEOUT_MS,
       },
       this.getInstance(),
     );
     server.on('clientError', answerParserError);
     this.httpServer = server;
   }
+
+  /** Nest calls it when all routes are known. */
+  override setNotFoundHandler(...args: Parameters<ExpressAdapter['setNotFoundHandler']>): void {
+    this.use(refuseUnknownMethods(this.getInstance<Express>()));
+    super.setNotFoundHandler(...args);
+  }
+}
+
+/** Answers 405 with `Allow` if other methods of the path have a route. Comes after all routes. */
+function refuseUnknownMethods({ router }: Express): RequestHandler {
+  const known = new AllowedMethods();
+  for (const { route } of router.stack) {
+    if (route === undefined || typeof route.path !== 'string' || route.path.includes('*')) continue;
+    const methods = route.stack.map(({ method }) => method.toUpperCase());
+    known.add(route.path, methods.includes('GET') ? [...methods, 'HEAD'] : methods);
+  }
+  return (request, response, next) => {
+    const allowed = known.of(request.url);
+    if (allowed === undefined) {
+      next();
+      return;
+    }
+    response.setHeader('allow', allowed);
+    next(
+      new DomainError(`${request.method} is not allowed at this path. Use ${allowed}.`, 'METHOD_NOT_ALLOWED'),
+    );
+  };
 }
 
 /** Everything between the socket and the controllers: headers, CORS, load shedding, limits, log line and metrics. */

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { MIMEType } from 'node:util';
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import getRawBody from 'raw-body';
@@ -17,21 +18,24 @@ export function readJsonBody(limit: number): RequestHandler {
       next();
       return;
     }
-    const encoding = textEncoding(request);
-    if (encoding === undefined) {
+    if (!isJson(request)) {
       next(new DomainError('Send the body as application/json, in UTF-8.', 'UNSUPPORTED_MEDIA_TYPE'));
       return;
     }
     const length = request.headers['content-length'];
-    getRawBody(request, { limit, encoding, ...(length !== undefined && { length }) }, (error, text) => {
+    getRawBody(request, { limit, ...(length !== undefined && { length }) }, (error, body) => {
       if (error) {
         // What is still to come is not waited for.
         response.setHeader('connection', 'close');
         next(describe(error));
         return;
       }
+      if (!isUtf8(body)) {
+        next(new DomainError('The body is not UTF-8.', 'MALFORMED_JSON'));
+        return;
+      }
       try {
-        request.body = parse(text);
+        request.body = parse(body.toString());
         assertJsonDepth(request.body);
         next();
       } catch (reason) {
@@ -49,12 +53,12 @@ function hasBody({ headers }: Request): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
-/** UTF-8, which JSON is in (RFC 8259, 8.1), where the body says that it is JSON and nothing else. */
-function textEncoding(request: Request): 'utf-8' | undefined {
+/** Whether the headers say that the body is JSON, in UTF-8 (RFC 8259, 8.1). */
+function isJson(request: Request): boolean {
   const { 'content-type': type = '', 'content-encoding': coding = 'identity' } = request.headers;
-  if (!request.is('application/json') || coding !== 'identity') return undefined;
+  if (!request.is('application/json') || coding !== 'identity') return false;
   const charset = new MIMEType(type).params.get('charset') ?? 'utf-8';
-  return /^utf-?8$/i.test(charset) ? 'utf-8' : undefined;
+  return /^utf-?8$/i.test(charset);
 }
 
 /** What the errors of raw-body mean. */

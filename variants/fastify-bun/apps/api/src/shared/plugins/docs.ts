@@ -5,6 +5,7 @@ import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-pro
 import type { OpenAPIV3_1 } from 'openapi-types';
 import manifest from '../../../../../package.json' with { type: 'json' };
 import { PROBLEMS } from '../lib/errors/problem-catalog.js';
+import { PROBLEM_HEADERS } from '../lib/errors/problem-headers.js';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -13,14 +14,27 @@ declare module 'fastify' {
   }
 }
 
+/** Swagger UI has styles and icons of its own in the page. That of its plugin has browsers load the scripts over https. */
+const DOCS_POLICY = {
+  'default-src': "'none'",
+  'script-src': "'self'",
+  'style-src': "'self' 'unsafe-inline'",
+  'img-src': "'self' data:",
+  'connect-src': "'self'",
+  'base-uri': "'none'",
+  'form-action': "'none'",
+  'frame-ancestors': "'none'",
+};
+
 /** `/docs` for people, `/openapi.json` for programs: made of the schemas that requests and answers are held to. */
 export const docsPlugin = fp(
   async (app) => {
-    const { name: title, description, version } = manifest;
+    const { name: title, description, version, license } = manifest;
     await app.register(swagger, {
       openapi: {
         openapi: '3.1.0',
-        info: { title, description, version },
+        info: { title, description, version, license: { name: license } },
+        servers: [{ url: '/' }],
         components: {
           securitySchemes: {
             bearer: { type: 'http', scheme: 'bearer' },
@@ -36,7 +50,11 @@ export const docsPlugin = fp(
       docs.addHook('onRoute', (route) => {
         route.config = { ...route.config, isPublic: true };
       });
-      await docs.register(swaggerUi, { routePrefix: '/docs', staticCSP: true, theme: { title } });
+      await docs.register(swaggerUi, {
+        routePrefix: '/docs',
+        staticCSP: DOCS_POLICY,
+        theme: { title },
+      });
       docs.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
     });
   },
@@ -81,6 +99,7 @@ function problemResponse(status: number) {
   const codes = Object.entries(PROBLEMS).filter(([, problem]) => problem.status === status);
   return {
     description: codes.map(([code]) => code).join(', '),
+    ...(status in PROBLEM_HEADERS && { headers: PROBLEM_HEADERS[status] }),
     content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
   };
 }

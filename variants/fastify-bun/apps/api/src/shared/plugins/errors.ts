@@ -16,7 +16,6 @@ import { PROBLEMS } from '../lib/errors/problem-catalog.js';
 /** What the errors of Fastify mean, where their status alone would say too little. */
 const FRAMEWORK_ERRORS: Readonly<Record<string, DomainError>> = {
   FST_ERR_CTP_INVALID_JSON_BODY: new DomainError('The body is not JSON.', 'MALFORMED_JSON'),
-  FST_ERR_CTP_EMPTY_JSON_BODY: new DomainError('The body is empty; send a JSON document.', 'MALFORMED_JSON'),
 };
 
 /** The one place where errors become HTTP: every failure leaves as an RFC 9457 problem document. */

@@ -5,9 +5,14 @@ import type { FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { DomainError } from '../lib/errors/domain-error.js';
 import { ALWAYS_ANSWERED } from '../lib/http/request-lifecycle.js';
-import { corsOptions, type HttpSettings, SECURITY_HEADERS } from '../lib/http/server.js';
+import {
+  corsOptions,
+  type HttpSettings,
+  refuseUnknownMethods,
+  SECURITY_HEADERS,
+} from '../lib/http/server.js';
 
-/** Security headers, CORS by allow-list, and 503 for what comes while the event loop is late. */
+/** Security headers, CORS by allow-list, 405 for methods that a path does not have, and 503 for what comes while the event loop is late. */
 export const securityPlugin = fp<{ readonly settings: HttpSettings }>(
   async (app, { settings }) => {
     await app.register(helmet, SECURITY_HEADERS);
@@ -17,6 +22,7 @@ export const securityPlugin = fp<{ readonly settings: HttpSettings }>(
       delegator: (request: FastifyRequest, done: (error: null, options: FastifyCorsOptions) => void) =>
         done(null, { ...options, credentials: options.origin.includes(request.headers.origin ?? '') }),
     });
+    refuseUnknownMethods(app);
     if (settings.MAX_EVENT_LOOP_DELAY_MS === 0) return;
     await app.register(underPressure, {
       maxEventLoopDelay: settings.MAX_EVENT_LOOP_DELAY_MS,
