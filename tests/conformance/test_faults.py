@@ -19,7 +19,7 @@ from tests.conformance.drivers import Driver
 from tests.conformance.drivers.fastify_bun import FastifyBun
 from tests.conformance.loads import arrived, load
 from tests.conformance.problems import problem
-from tests.conformance.processes import Postgres, Service, eventually, migrate
+from tests.conformance.processes import PATIENCE, Postgres, Service, eventually, migrate
 from tests.conformance.proxy import SlowProxy
 from tests.conformance.upstream import WORDS
 
@@ -179,6 +179,16 @@ async def test_sigterm_under_load_drops_no_request_and_ends_in_time_with_0(
     assert await asyncio.to_thread(service.process.wait, GRACE) == 0
     assert time.monotonic() - asked < GRACE
     assert database.execute(driver.effects.encode(), {"resource": resource}).fetchone() == (len(answers),)
+
+
+@pytest.mark.check(33)
+async def test_a_drain_of_any_length_ends_with_0(start_service: StartService) -> None:
+    service = start_service(SHUTDOWN_DRAIN_MS="11000")
+    service.process.send_signal(signal.SIGTERM)
+
+    await service.becomes(503)
+    assert service.liveness() == 200
+    assert await asyncio.to_thread(service.process.wait, PATIENCE) == 0
 
 
 @pytest.mark.check(33)

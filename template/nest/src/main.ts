@@ -7,7 +7,7 @@ const config = configOrExit(readConfig);
 const { createApp } = await import('./app.js');
 try {
   const app = await createApp(config);
-  shutDownOnSignals(app);
+  shutDownOnSignals(app, config);
   await app.init();
   // Loading the modules has left 40 MiB behind, which V8 would keep. Where `--expose-gc` is set (development does without,
   // since it starts often), they are given back before the first request comes.

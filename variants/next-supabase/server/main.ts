@@ -6,6 +6,7 @@ import { trace } from '@opentelemetry/api';
 import pg from 'pg';
 import proxyAddr from 'proxy-addr';
 import { type Config, config } from '../lib/config/config.ts';
+import { describeFailedStart } from '../lib/config/failed-start.ts';
 import { configOrExit } from '../lib/config/load-config.ts';
 import { drain } from '../lib/drain.ts';
 import { CLIENT_ADDRESS_HEADER } from '../lib/http/client-address.ts';
@@ -22,8 +23,8 @@ import { limitBody } from './limit-body.ts';
 /** What Next.js has a handler for: it fails where it is asked for another method. */
 const METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE']);
 
-/** SIGTERM must end the process within 10 s, whatever hangs. */
-const SHUTDOWN_LIMIT_MS = 9_000;
+/** After SHUTDOWN_DRAIN_MS, SIGTERM must end the process within this time, whatever hangs. */
+const SHUTDOWN_LIMIT_MS = 8_000;
 
 const settings = configOrExit(config);
 const trusts = trustedProxies(settings.TRUST_PROXY);
@@ -31,7 +32,7 @@ const trusts = trustedProxies(settings.TRUST_PROXY);
 // Whether Next.js compiles or serves a build is not a matter of the settings: a build also runs with those of development.
 const dev = process.argv.includes('--dev');
 Object.assign(process.env, { NODE_ENV: dev ? 'development' : 'production' });
-await reachDatabase();
+await reachDatabase().catch(failStart);
 
 // stdout is the log's, one JSON object per line: what Next.js has to say goes to stderr.
 if (!dev) globalThis.console = new Console(process.stderr);
@@ -41,10 +42,12 @@ const { default: next } = await import('next');
 const server = createServer({
   requestTimeout: settings.REQUEST_TIMEOUT_MS,
   connectionsCheckingInterval: 1_000,
+  // Longer than a balancer's: otherwise it sends a request on a connection that the service is closing.
+  keepAliveTimeout: settings.KEEP_ALIVE_TIMEOUT_MS,
 });
 const app = next({ dev, httpServer: server });
 const handle = app.getRequestHandler();
-await app.prepare();
+await app.prepare().catch(failStart);
 
 const delay = monitorEventLoopDelay({ resolution: 10 });
 delay.enable();
@@ -87,7 +90,9 @@ server.on('request', (request: IncomingMessage, response: ServerResponse) => {
 server.on('clientError', (error: NodeJS.ErrnoException, socket) =>
   answerParserError(error, socket as Socket),
 );
+server.once('error', failStart);
 server.listen(settings.PORT, settings.HOST, () => {
+  server.off('error', failStart);
   log().info({ address: server.address() }, 'listening');
 });
 
@@ -95,7 +100,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => 
 
 /** Readiness says no at once; after a moment for balancers to look away, what is under way is finished. */
 async function shutDown(): Promise<void> {
-  setTimeout(() => process.exit(1), SHUTDOWN_LIMIT_MS).unref();
+  setTimeout(() => process.exit(1), settings.SHUTDOWN_DRAIN_MS + SHUTDOWN_LIMIT_MS).unref();
   drain().draining = true;
   await new Promise((resolve) => setTimeout(resolve, settings.SHUTDOWN_DRAIN_MS));
   await new Promise((resolve) => server.close(resolve));
@@ -112,13 +117,14 @@ async function reachDatabase(): Promise<void> {
     connectionString: settings.DATABASE_URL,
     connectionTimeoutMillis: settings.DATABASE_CONNECT_TIMEOUT_MS,
   });
-  try {
-    await client.connect();
-    await client.end();
-  } catch (error) {
-    log().fatal({ err: error }, 'the database cannot be reached');
-    process.exit(1);
-  }
+  await client.connect();
+  await client.end();
+}
+
+/** Ends a start that failed: by one line of the log with the reason and the setting, and exit code 1. */
+function failStart(error: unknown): never {
+  log().fatal(describeFailedStart(error, settings), 'the service could not start');
+  process.exit(1);
 }
 
 /** With which status a request is refused that Next.js would fail at, or would first read as a whole. */

@@ -1,8 +1,12 @@
+import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { renderMetrics } from '../common/telemetry/metrics.js';
 
 /** `/metrics` for Prometheus and `/health/live` for the orchestrator, of a process that serves nothing else. */
-export function listenForProbes(config: { readonly WORKER_PORT: number; readonly HOST: string }): Server {
+export async function listenForProbes(config: {
+  readonly WORKER_PORT: number;
+  readonly HOST: string;
+}): Promise<Server> {
   const server = createServer(async (request, response) => {
     if (request.url === '/health/live') {
       response.writeHead(200, { 'content-type': 'application/json' }).end('{"status":"ok"}');
@@ -13,5 +17,7 @@ export function listenForProbes(config: { readonly WORKER_PORT: number; readonly
       response.writeHead(404).end();
     }
   });
-  return server.listen(config.WORKER_PORT, config.HOST);
+  server.listen(config.WORKER_PORT, config.HOST);
+  await once(server, 'listening');
+  return server;
 }
