@@ -4,6 +4,8 @@
 /** @type {import('next').NextConfig} */
 export default {
   poweredByHeader: false,
+  // `dev` prints an address with this host; Next.js alone gives its scripts to `localhost` only.
+  allowedDevOrigins: ['127.0.0.1'],
   // A path with a slash behind is another path: nothing is there.
   skipTrailingSlashRedirect: true,
   // Balancers and the service agree on what is compressed better than each for itself.

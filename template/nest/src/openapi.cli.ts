@@ -6,6 +6,7 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 [% endif -%]
 import { pino } from 'pino';
 import { AppModule } from './app.module.js';
+import { assertOperationIds } from './common/http/operation-ids.js';
 import { PLACEHOLDERS, readConfig } from './config/config.js';
 import { createOpenApiDocument } from './openapi.js';
 
@@ -17,7 +18,10 @@ async function render(): Promise<string> {
   const config = readConfig({ NODE_ENV: 'test', ...PLACEHOLDERS });
   const module = AppModule.forRoot(config, pino({ enabled: false }));
   const app = await NestFactory.create(module, [% if variant != 'nest-prisma' %]new FastifyAdapter(), [% endif %]{ preview: true, logger: false });
-  return `${JSON.stringify(createOpenApiDocument(app), null, 2)}\n`;
+  const document = createOpenApiDocument(app);
+  // Each is the name of the controller's method.
+  assertOperationIds(document.paths);
+  return `${JSON.stringify(document, null, 2)}\n`;
 }
 
 const [option, ...rest] = process.argv.slice(2);

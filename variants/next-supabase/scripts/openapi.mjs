@@ -20,8 +20,10 @@ async function render() {
     logLevel: 'error',
     resolve: { alias: { '@': root } },
   });
-  const { name, description, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  return `${JSON.stringify(module.document({ title: name, description, version }), null, 2)}\n`;
+  const { name, description, version, license } = JSON.parse(
+    readFileSync(join(root, 'package.json'), 'utf8'),
+  );
+  return `${JSON.stringify(module.document({ title: name, description, version, license }), null, 2)}\n`;
 }
 
 function current() {

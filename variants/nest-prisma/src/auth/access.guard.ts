@@ -12,7 +12,7 @@ import {
 } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { ApiBearerAuth, ApiHeader } from '@nestjs/swagger';
-import type { Request } from 'express';
+import type { Request, Response } from 'express';
 import { concatMap, map, Observable, Subscription, takeWhile } from 'rxjs';
 import { Database } from '../database/database.js';
 import type { Scope } from '../database/scope.js';
@@ -73,7 +73,9 @@ export class AccessGuard implements CanActivate {
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const needed = accessOf(this.reflector, context);
     if (needed === 'public') return true;
-    const request = context.switchToHttp().getRequest<AuthenticatedRequest>();
+    const http = context.switchToHttp();
+    http.getResponse<Response>().set('cache-control', 'no-store');
+    const request = http.getRequest<AuthenticatedRequest>();
     const { authorization } = request.headers;
     if (needed === 'person') {
       request.principal = await this.auth.person(authorization);

@@ -51,7 +51,7 @@ export function Status() {
       <h1>Status</h1>
       {fault && <p role="alert">{fault}</p>}
       {token === undefined ? (
-        <form className={styles.form} onSubmit={(event) => void signIn(event)}>
+        <form className={styles.form} method="post" onSubmit={(event) => void signIn(event)}>
           <label>
             E-mail
             <input name="email" type="email" autoComplete="username" required />

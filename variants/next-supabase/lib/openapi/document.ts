@@ -3,6 +3,8 @@ import { rawBody } from '@/lib/api/body';
 import type { Access } from '@/lib/api/handler';
 import type { HeaderParameter, Operation } from '@/lib/api/operation';
 import { PROBLEMS } from '@/lib/errors/problem-catalog';
+import { PROBLEM_HEADERS } from '@/lib/errors/problem-headers';
+import { assertOperationIds } from '@/lib/http/operation-ids';
 
 type Schema = z.core.JSONSchema.BaseSchema;
 
@@ -38,6 +40,7 @@ const problem = z
     instance: z.string(),
     code: z.enum(Object.keys(PROBLEMS) as [string, ...string[]]),
     requestId: z.string(),
+    retryAfter: z.int().min(1).optional(),
     error: z.string(),
     errors: faults.optional(),
     details: faults.optional(),
@@ -49,7 +52,15 @@ const problem = z
 
 /** The OpenAPI 3.1 document of the service. */
 export function openApiDocument(
-  info: { readonly title: string; readonly description: string; readonly version: string },
+  {
+    license,
+    ...rest
+  }: {
+    readonly title: string;
+    readonly description: string;
+    readonly version: string;
+    readonly license: string;
+  },
   routes: readonly Route[],
 ): object {
   const components = new Map<string, Schema>();
@@ -58,9 +69,11 @@ export function openApiDocument(
     paths[path] ??= {};
     paths[path][method.toLowerCase()] = describe(path, operation, components);
   }
+  assertOperationIds(paths);
   return {
     openapi: '3.1.0',
-    info,
+    info: { ...rest, license: { name: license } },
+    servers: [{ url: '/' }],
     paths,
     components: {
       securitySchemes: {
@@ -78,7 +91,6 @@ export function openApiDocument(
 
 function describe(path: string, operation: Operation, components: Map<string, Schema>): object {
   const { access, body, headers = [] } = operation;
-  if (operation.operationId === undefined) throw new Error(`${path} declares no operationId`);
   return {
     operationId: operation.operationId,
     summary: operation.summary,
@@ -177,7 +189,10 @@ function problems(operation: Operation, components: Map<string, Schema>): Record
   }
   const content = { 'application/problem+json': { schema: jsonSchema(problem, 'output', components) } };
   return Object.fromEntries(
-    Object.entries(byStatus).map(([status, names]) => [status, { description: names.join(', '), content }]),
+    Object.entries(byStatus).map(([status, names]) => [
+      status,
+      { description: names.join(', '), headers: PROBLEM_HEADERS[Number(status)], content },
+    ]),
   );
 }
 

@@ -7,6 +7,7 @@ import {
   getSchemaPath,
 } from '@nestjs/swagger';
 import { PROBLEMS } from './problem-catalog.js';
+import { PROBLEM_HEADERS } from './problem-headers.js';
 
 class InputFaultDto {
   @ApiProperty({ description: 'JSON Pointer into the body, or /name of a parameter' })
@@ -41,6 +42,20 @@ export class ProblemDto {
 
   @ApiPropertyOptional({ type: [InputFaultDto] })
   readonly errors?: InputFaultDto[];
+
+  @ApiPropertyOptional({ type: 'integer', minimum: 1, description: 'seconds, as in Retry-After' })
+  readonly retryAfter?: number;
+[%- if variant == 'nest-typeorm' %]
+
+  @ApiPropertyOptional({ type: 'integer', minimum: 0, description: 'tickets that are left' })
+  readonly available?: number;
+
+  @ApiPropertyOptional({ type: 'integer', minimum: 0, description: 'tickets that are sold' })
+  readonly sold?: number;
+
+  @ApiPropertyOptional({ format: 'date-time', description: 'when the event has begun' })
+  readonly startsAt?: string;
+[%- endif %]
 }
 
 /** Answers that any operation may give. */
@@ -54,6 +69,7 @@ export function ApiProblems(...statuses: number[]): MethodDecorator {
       ApiResponse({
         status,
         description: codes(status),
+        ...(status in PROBLEM_HEADERS && { headers: PROBLEM_HEADERS[status] }),
         content: { 'application/problem+json': { schema: { $ref: getSchemaPath(ProblemDto) } } },
       }),
     ),

@@ -1,5 +1,6 @@
 import { createApp } from './app.js';
 import { PLACEHOLDERS, readConfig } from './shared/lib/config/config.js';
+import { assertOperationIds } from './shared/lib/http/operation-ids.js';
 
 const FILE = new URL('../../../openapi.json', import.meta.url).pathname;
 
@@ -7,9 +8,10 @@ const FILE = new URL('../../../openapi.json', import.meta.url).pathname;
 async function render(): Promise<string> {
   const app = await createApp(readConfig({ NODE_ENV: 'test', LOG_LEVEL: 'silent', ...PLACEHOLDERS }));
   await app.ready();
-  const document = `${JSON.stringify(app.swagger(), null, 2)}\n`;
+  const document = app.swagger() as { readonly paths: object };
   await app.close();
-  return document;
+  assertOperationIds(document.paths);
+  return `${JSON.stringify(document, null, 2)}\n`;
 }
 
 const [option, ...rest] = process.argv.slice(2);

@@ -38,15 +38,15 @@ const textOf = (chunks: readonly StreamChunk[]) => chunks.map(({ delta = '' }) =
 describe('the client', () => {
   it('knows every operation of the OpenAPI document, but for log-in, which Better Auth’s own client does', async () => {
     const { body } = await service.get('/openapi.json');
-    const documented = Object.entries<Record<string, { tags: string[] }>>(body.paths).flatMap(
-      ([path, methods]) =>
-        Object.entries(methods).flatMap(([method, { tags }]) =>
-          tags.includes('auth') ? [] : [`${method.toUpperCase()} ${path}`],
-        ),
+    type Methods = Record<string, { tags: string[]; operationId: string }>;
+    const documented = Object.entries<Methods>(body.paths).flatMap(([path, methods]) =>
+      Object.entries(methods).flatMap(([method, { tags, operationId }]) =>
+        tags.includes('auth') ? [] : [`${operationId} ${method.toUpperCase()} ${path}`],
+      ),
     );
-    const known = Object.values(OPERATIONS).map(({ method, path }) => `${method} ${path}`);
+    const known = Object.entries(OPERATIONS).map(([name, { method, path }]) => `${name} ${method} ${path}`);
     // `streamMessage` goes on with it by itself.
-    const resumed = 'GET /chats/{id}/messages/{messageId}/stream';
+    const resumed = 'followAnswer GET /chats/{id}/messages/{messageId}/stream';
     expect([...known, resumed].toSorted()).toEqual(documented.toSorted());
   });
 

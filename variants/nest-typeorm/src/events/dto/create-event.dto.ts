@@ -14,7 +14,7 @@ export class CreateEventDto {
   @IsPlainText({ min: 1, max: 200 })
   readonly name!: string;
 
-  @ApiPropertyOptional({ maxLength: 5_000, default: '' })
+  @ApiPropertyOptional({ maxLength: 5_000, description: 'empty, if left out' })
   @MayBeOmitted()
   @IsPlainText({ min: 0, max: 5_000 })
   readonly description?: string;

@@ -3,6 +3,7 @@ import { includesRole, type Role } from '@app/shared';
 import { createParamDecorator, type ExecutionContext, Injectable, SetMetadata } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { AuthGuard } from '@nestjs/passport';
+import type { FastifyReply } from 'fastify';
 import { LRUCache } from 'lru-cache';
 import { DomainError } from '../common/errors/domain-error.js';
 import { NoLongerAMemberError, SessionEndedError } from './auth.errors.js';
@@ -57,6 +58,7 @@ export class AccessGuard extends AuthGuard('jwt') {
   override async canActivate(context: ExecutionContext): Promise<boolean> {
     const targets = [context.getHandler(), context.getClass()];
     if (this.reflector.getAllAndOverride<boolean | undefined>(IS_PUBLIC, targets) === true) return true;
+    context.switchToHttp().getResponse<FastifyReply>().header('cache-control', 'no-store');
     await this.authenticate(context);
     const needed = this.reflector.getAllAndOverride<Role | undefined>(NEEDED_ROLE, targets);
     const { user, method } = context.switchToHttp().getRequest<AuthenticatedRequest>();

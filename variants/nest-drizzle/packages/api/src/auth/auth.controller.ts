@@ -136,7 +136,6 @@ export class AuthController {
 
   @Post('change-password')
   @HttpCode(HttpStatus.OK)
-  @Header('cache-control', 'no-store')
   @ApiBearerAuth()
   @ApiOperation({
     summary: 'Change the password',
@@ -212,7 +211,7 @@ export class AuthController {
   @ApiOkResponse({ standardSchema: ownTenantPage })
   @ApiProblems(400, 401)
   @Answer(ownTenantPage)
-  async tenants(
+  async listOwnTenants(
     @CurrentPrincipal() principal: Principal,
     @Query({ schema: pageQuery }) query: PageQuery,
   ): Promise<Page<OwnTenant>> {
@@ -225,7 +224,7 @@ export class AuthController {
   @ApiOkResponse({ standardSchema: me })
   @ApiProblems(401)
   @Answer(me)
-  async me(@CurrentPrincipal() principal: Principal): Promise<Me> {
+  async getMe(@CurrentPrincipal() principal: Principal): Promise<Me> {
     return this.auth.me(principal);
   }
 }

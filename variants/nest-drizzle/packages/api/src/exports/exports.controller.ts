@@ -36,7 +36,7 @@ export class ExportsController {
   @ApiAcceptedResponse({ standardSchema: projectExport })
   @ApiProblems(400, 401, 404, 422)
   @Answer(projectExport)
-  async request(
+  async requestExport(
     @Param('projectId', { schema: uuid }) projectId: string,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<ProjectExport> {
@@ -50,7 +50,7 @@ export class ExportsController {
   @ApiOkResponse({ standardSchema: projectExport })
   @ApiProblems(400, 401, 404)
   @Answer(projectExport)
-  async get(@Param('id', { schema: uuid }) id: string): Promise<ProjectExport> {
+  async getExport(@Param('id', { schema: uuid }) id: string): Promise<ProjectExport> {
     return this.exports.get(id);
   }
 }

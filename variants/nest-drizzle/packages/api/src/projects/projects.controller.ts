@@ -65,7 +65,7 @@ export class ProjectsController {
   @ApiCreatedResponse({ standardSchema: project, headers: ETAG_HEADER })
   @ApiProblems(400, 401, 409, 413, 415, 422)
   @Answer(project)
-  async create(
+  async createProject(
     @Body({ schema: createProject }) body: CreateProject,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Project> {
@@ -79,7 +79,7 @@ export class ProjectsController {
   @ApiOkResponse({ standardSchema: projectPage })
   @ApiProblems(400, 401)
   @Answer(projectPage)
-  async list(@Query({ schema: listProjects }) query: ListProjects): Promise<Page<Project>> {
+  async listProjects(@Query({ schema: listProjects }) query: ListProjects): Promise<Page<Project>> {
     return this.projects.list(query);
   }
 
@@ -89,7 +89,7 @@ export class ProjectsController {
   @ApiNotModifiedResponse(NOT_MODIFIED)
   @ApiProblems(400, 401, 404)
   @Answer(project)
-  async get(
+  async getProject(
     @Param('id', { schema: projectId }) id: string,
     @RequestHeaders({ schema: readHeaders }) headers: ReadHeaders,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -108,7 +108,7 @@ export class ProjectsController {
   @ApiOkResponse({ standardSchema: project, headers: ETAG_HEADER })
   @ApiProblems(400, 401, 404, 409, 412, 413, 415, 428)
   @Answer(project)
-  async update(
+  async updateProject(
     @Param('id', { schema: projectId }) id: string,
     @RequestHeaders({ schema: changeHeaders }) headers: ChangeHeaders,
     @Body({ schema: updateProject }) body: UpdateProject,
@@ -128,7 +128,7 @@ export class ProjectsController {
   })
   @ApiNoContentResponse()
   @ApiProblems(400, 401, 403, 404, 412, 428)
-  async remove(
+  async deleteProject(
     @Param('id', { schema: projectId }) id: string,
     @RequestHeaders({ schema: changeHeaders }) headers: ChangeHeaders,
   ): Promise<void> {
@@ -145,7 +145,7 @@ export class ProjectsController {
   @ApiOkResponse({ standardSchema: project, headers: ETAG_HEADER })
   @ApiProblems(400, 401, 403, 404, 409)
   @Answer(project)
-  async restore(
+  async restoreProject(
     @Param('id', { schema: projectId }) id: string,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Project> {

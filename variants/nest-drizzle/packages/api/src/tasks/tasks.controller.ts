@@ -64,7 +64,7 @@ export class TasksController {
   @ApiCreatedResponse({ standardSchema: task, headers: ETAG_HEADER })
   @ApiProblems(400, 401, 404, 413, 415, 422)
   @Answer(task)
-  async create(
+  async createTask(
     @Body({ schema: createTask }) body: CreateTask,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Task> {
@@ -78,7 +78,7 @@ export class TasksController {
   @ApiOkResponse({ standardSchema: taskPage })
   @ApiProblems(400, 401)
   @Answer(taskPage)
-  async list(@Query({ schema: listTasks }) query: ListTasks): Promise<Page<Task>> {
+  async listTasks(@Query({ schema: listTasks }) query: ListTasks): Promise<Page<Task>> {
     return this.tasks.list(query);
   }
 
@@ -88,7 +88,7 @@ export class TasksController {
   @ApiNotModifiedResponse(NOT_MODIFIED)
   @ApiProblems(400, 401, 404)
   @Answer(task)
-  async get(
+  async getTask(
     @Param('id', { schema: taskId }) id: string,
     @RequestHeaders({ schema: readHeaders }) headers: ReadHeaders,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -107,7 +107,7 @@ export class TasksController {
   @ApiOkResponse({ standardSchema: task, headers: ETAG_HEADER })
   @ApiProblems(400, 401, 404, 412, 413, 415, 428)
   @Answer(task)
-  async update(
+  async updateTask(
     @Param('id', { schema: taskId }) id: string,
     @RequestHeaders({ schema: changeHeaders }) headers: ChangeHeaders,
     @Body({ schema: updateTask }) body: UpdateTask,
@@ -123,7 +123,7 @@ export class TasksController {
   @ApiOperation({ summary: 'Delete a task' })
   @ApiNoContentResponse()
   @ApiProblems(400, 401, 404, 412, 428)
-  async remove(
+  async deleteTask(
     @Param('id', { schema: taskId }) id: string,
     @RequestHeaders({ schema: changeHeaders }) headers: ChangeHeaders,
   ): Promise<void> {

@@ -4,7 +4,7 @@ import { id, instant, pageOf, pageQuery, plainText, version } from './common.js'
 
 /** Free members of a task, at most 8 KiB as JSON. */
 export const metadata = z
-  .record(z.string().max(100), z.json())
+  .record(z.string().max(100), z.unknown() as z.ZodType<z.core.util.JSONType>)
   .refine((value) => JSON.stringify(value).length <= 8_192, {
     message: 'must be at most 8192 characters as JSON',
   });

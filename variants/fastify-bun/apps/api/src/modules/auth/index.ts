@@ -96,9 +96,10 @@ export const authModule = fp<{ readonly settings: Settings }>(
       body.once('close', () => clearInterval(timer));
     });
     app.decorateRequest('principal', null);
-    app.addHook('onRequest', async (request) => {
+    app.addHook('onRequest', async (request, reply) => {
       const { isPublic, needsSession } = request.routeOptions.config;
       if (isPublic || request.is404) return;
+      reply.header('cache-control', 'no-store');
       // Whoever changes the account is looked up in any case.
       request.principal = await authenticate(request, !needsSession);
       if (needsSession && request.principal.via !== 'session') throw new SessionRequiredError();

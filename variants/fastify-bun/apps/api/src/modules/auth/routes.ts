@@ -194,7 +194,10 @@ export const authRoutes: FastifyPluginAsyncZod<AuthRoutesOptions> = async (
 
   app.post(
     '/sign-up/email',
-    { config: anyone, schema: { tags, body: SignUp, response: { 200: SignedIn } } },
+    {
+      config: anyone,
+      schema: { tags, operationId: 'signUp', summary: 'Sign up', body: SignUp, response: { 200: SignedIn } },
+    },
     async (request, reply) => {
       await limited(reply, limits.countSignUp(request.ip));
       const { email, password } = request.body;
@@ -215,7 +218,10 @@ export const authRoutes: FastifyPluginAsyncZod<AuthRoutesOptions> = async (
   );
   app.post(
     '/sign-in/email',
-    { config: knocking, schema: { tags, body: SignIn, response: { 200: SignedIn } } },
+    {
+      config: knocking,
+      schema: { tags, operationId: 'signIn', summary: 'Sign in', body: SignIn, response: { 200: SignedIn } },
+    },
     async (request, reply) => {
       const begun = limits.beginSignIn(request.body.email, request.ip);
       const signIn = async () => {
@@ -230,7 +236,16 @@ export const authRoutes: FastifyPluginAsyncZod<AuthRoutesOptions> = async (
   );
   app.post(
     '/request-password-reset',
-    { config: anyone, schema: { tags, body: RequestPasswordReset, response: { 200: Done } } },
+    {
+      config: anyone,
+      schema: {
+        tags,
+        operationId: 'requestPasswordReset',
+        summary: 'Request a mail with a link to reset the password',
+        body: RequestPasswordReset,
+        response: { 200: Done },
+      },
+    },
     async (request, reply) => {
       const isDue = await limited(reply, limits.countMail('reset', request.body.email, request.ip));
       if (isDue) await send(reply, await inEqualTime(() => ask(request)));
@@ -243,6 +258,8 @@ export const authRoutes: FastifyPluginAsyncZod<AuthRoutesOptions> = async (
       config: anyone,
       schema: {
         tags,
+        operationId: 'openResetLink',
+        summary: 'Open the link of a reset mail',
         description: 'Where the link in the mail leads: on to the page, if the token is good.',
         params: ResetLink,
         querystring: ResetLinkQuery,
@@ -253,7 +270,16 @@ export const authRoutes: FastifyPluginAsyncZod<AuthRoutesOptions> = async (
   );
   app.post(
     '/reset-password',
-    { config: anyone, schema: { tags, body: ResetPassword, response: { 200: Done } } },
+    {
+      config: anyone,
+      schema: {
+        tags,
+        operationId: 'resetPassword',
+        summary: 'Set a new password by the token of a mail',
+        body: ResetPassword,
+        response: { 200: Done },
+      },
+    },
     async (request, reply) => {
       const { token, newPassword } = request.body;
       const userId = await accounts.findResetUser(token);
@@ -273,7 +299,16 @@ export const authRoutes: FastifyPluginAsyncZod<AuthRoutesOptions> = async (
   );
   app.post(
     '/send-verification-email',
-    { config: anyone, schema: { tags, body: SendVerification, response: { 200: Done } } },
+    {
+      config: anyone,
+      schema: {
+        tags,
+        operationId: 'sendVerificationEmail',
+        summary: 'Request another mail to verify the address',
+        body: SendVerification,
+        response: { 200: Done },
+      },
+    },
     async (request, reply) => {
       const isDue = await limited(reply, limits.countMail('verification', request.body.email, request.ip));
       await (isDue ? forward(request, reply) : reply.send({ status: true }));
@@ -285,6 +320,8 @@ export const authRoutes: FastifyPluginAsyncZod<AuthRoutesOptions> = async (
       config: anyone,
       schema: {
         tags,
+        operationId: 'openVerificationLink',
+        summary: 'Open the link of a verification mail',
         description:
           'Where the link in the mail leads: on to the page, with `?token=`. It confirms nothing: the sign-up may be a stranger’s.',
         querystring: VerificationLink,
@@ -310,6 +347,8 @@ export const authRoutes: FastifyPluginAsyncZod<AuthRoutesOptions> = async (
       config: knocking,
       schema: {
         tags,
+        operationId: 'verifyEmail',
+        summary: 'Verify the address',
         description:
           'Confirms the address. The password proves that the owner of the mailbox has signed up, and no stranger.',
         body: VerifyEmail,
@@ -338,6 +377,8 @@ export const authRoutes: FastifyPluginAsyncZod<AuthRoutesOptions> = async (
       config: { isPublic: true },
       schema: {
         tags,
+        operationId: 'readInstructions',
+        summary: 'Read what to do with a mailed link',
         description: 'Where mailed links lead if the request for the mail has named no page.',
         params: Instructions,
         querystring: InstructionsQuery,
@@ -358,18 +399,76 @@ export const authRoutes: FastifyPluginAsyncZod<AuthRoutesOptions> = async (
     },
   );
 
-  app.post('/sign-out', { config: user, schema: { tags, response: { 200: Done } } }, forward);
-  app.get('/get-session', { config: user, schema: { tags, response: { 200: CurrentSession } } }, forward);
-  app.get('/list-sessions', { config: user, schema: { tags, response: { 200: z.array(Session) } } }, forward);
   app.post(
-    '/revoke-session',
-    { config: user, schema: { tags, body: RevokeSession, response: { 200: Done } } },
+    '/sign-out',
+    { config: user, schema: { tags, operationId: 'signOut', summary: 'Sign out', response: { 200: Done } } },
     forward,
   );
-  app.post('/revoke-other-sessions', { config: user, schema: { tags, response: { 200: Done } } }, forward);
+  app.get(
+    '/get-session',
+    {
+      config: user,
+      schema: {
+        tags,
+        operationId: 'getSession',
+        summary: 'Get the current session',
+        response: { 200: CurrentSession },
+      },
+    },
+    forward,
+  );
+  app.get(
+    '/list-sessions',
+    {
+      config: user,
+      schema: {
+        tags,
+        operationId: 'listSessions',
+        summary: 'List the sessions of the user',
+        response: { 200: z.array(Session) },
+      },
+    },
+    forward,
+  );
+  app.post(
+    '/revoke-session',
+    {
+      config: user,
+      schema: {
+        tags,
+        operationId: 'revokeSession',
+        summary: 'Revoke a session',
+        body: RevokeSession,
+        response: { 200: Done },
+      },
+    },
+    forward,
+  );
+  app.post(
+    '/revoke-other-sessions',
+    {
+      config: user,
+      schema: {
+        tags,
+        operationId: 'revokeOtherSessions',
+        summary: 'Revoke all sessions but the current one',
+        response: { 200: Done },
+      },
+    },
+    forward,
+  );
   app.post(
     '/change-password',
-    { config: user, schema: { tags, body: ChangePassword, response: { 200: SignedIn } } },
+    {
+      config: user,
+      schema: {
+        tags,
+        operationId: 'changePassword',
+        summary: 'Change the password',
+        body: ChangePassword,
+        response: { 200: SignedIn },
+      },
+    },
     async (request, reply) => {
       const userId = callerOf(request);
       const email = await accounts.findEmail(userId);
@@ -402,7 +501,13 @@ export const authRoutes: FastifyPluginAsyncZod<AuthRoutesOptions> = async (
     '/api-key/create',
     {
       config: { needsSession: 'fresh', problems: [403, 409] },
-      schema: { tags, body: CreateApiKey, response: { 200: CreatedApiKey } },
+      schema: {
+        tags,
+        operationId: 'createApiKey',
+        summary: 'Create an API key',
+        body: CreateApiKey,
+        response: { 200: CreatedApiKey },
+      },
     },
     async (request, reply) => {
       const answer = await ask(request);
@@ -417,12 +522,25 @@ export const authRoutes: FastifyPluginAsyncZod<AuthRoutesOptions> = async (
       await send(reply, answer);
     },
   );
-  app.get('/api-key/list', { config: user, schema: { tags, response: { 200: ApiKeys } } }, forward);
+  app.get(
+    '/api-key/list',
+    {
+      config: user,
+      schema: { tags, operationId: 'listApiKeys', summary: 'List the API keys', response: { 200: ApiKeys } },
+    },
+    forward,
+  );
   app.post(
     '/api-key/delete',
     {
       config: { ...user, problems: [403, 404] },
-      schema: { tags, body: DeleteApiKey, response: { 200: Done } },
+      schema: {
+        tags,
+        operationId: 'deleteApiKey',
+        summary: 'Delete an API key',
+        body: DeleteApiKey,
+        response: { 200: Done },
+      },
     },
     forward,
   );

@@ -89,7 +89,14 @@ export const chatRoutes: FastifyPluginAsyncZod<ChatRoutesOptions> = async (
     '',
     {
       config: { problems: [404, 422] },
-      schema: { tags, headers: IdempotencyHeaders, body: CreateChat, response: { 201: Chat } },
+      schema: {
+        tags,
+        operationId: 'createChat',
+        summary: 'Create a chat',
+        headers: IdempotencyHeaders,
+        body: CreateChat,
+        response: { 201: Chat },
+      },
     },
     async (request, reply) => {
       const created = await service.create(callerOf(request), request.body, keyedRequest(request));
@@ -99,8 +106,18 @@ export const chatRoutes: FastifyPluginAsyncZod<ChatRoutesOptions> = async (
     },
   );
 
-  app.get('', { schema: { tags, querystring: ListChats, response: { 200: page(Chat) } } }, (request) =>
-    service.list(callerOf(request), request.query),
+  app.get(
+    '',
+    {
+      schema: {
+        tags,
+        operationId: 'listChats',
+        summary: 'List the chats of the user',
+        querystring: ListChats,
+        response: { 200: page(Chat) },
+      },
+    },
+    (request) => service.list(callerOf(request), request.query),
   );
 
   app.get(
@@ -109,6 +126,8 @@ export const chatRoutes: FastifyPluginAsyncZod<ChatRoutesOptions> = async (
       config: { problems: [404] },
       schema: {
         tags,
+        operationId: 'getChat',
+        summary: 'Get a chat',
         params: ChatParams,
         headers: ReadHeaders,
         response: {
@@ -131,6 +150,8 @@ export const chatRoutes: FastifyPluginAsyncZod<ChatRoutesOptions> = async (
       config: { problems: [404, 412, 428] },
       schema: {
         tags,
+        operationId: 'updateChat',
+        summary: 'Change a chat',
         params: ChatParams,
         headers: VersionHeaders,
         body: UpdateChat,
@@ -151,7 +172,16 @@ export const chatRoutes: FastifyPluginAsyncZod<ChatRoutesOptions> = async (
 
   app.delete(
     '/:id',
-    { config: { problems: [404] }, schema: { tags, params: ChatParams, response: { 204: z.undefined() } } },
+    {
+      config: { problems: [404] },
+      schema: {
+        tags,
+        operationId: 'deleteChat',
+        summary: 'Delete a chat',
+        params: ChatParams,
+        response: { 204: z.undefined() },
+      },
+    },
     async (request, reply) => {
       await service.remove(callerOf(request), request.params.id);
       return reply.status(204).send();
@@ -162,7 +192,14 @@ export const chatRoutes: FastifyPluginAsyncZod<ChatRoutesOptions> = async (
     '/:id/messages',
     {
       config: { problems: [404] },
-      schema: { tags, params: ChatParams, querystring: ListMessages, response: { 200: page(Message) } },
+      schema: {
+        tags,
+        operationId: 'listMessages',
+        summary: 'List the messages of a chat',
+        params: ChatParams,
+        querystring: ListMessages,
+        response: { 200: page(Message) },
+      },
     },
     (request) => service.listMessages(callerOf(request), request.params.id, request.query),
   );
@@ -177,6 +214,8 @@ export const chatRoutes: FastifyPluginAsyncZod<ChatRoutesOptions> = async (
       },
       schema: {
         tags,
+        operationId: 'sendMessage',
+        summary: 'Send a message',
         description:
           'Sends a message and answers with what the model says: whole, or bit by bit. A repetition of an earlier request is answered with the whole.',
         params: ChatParams,
@@ -219,7 +258,16 @@ export const chatRoutes: FastifyPluginAsyncZod<ChatRoutesOptions> = async (
 
   app.get(
     '/:id/messages/:messageId',
-    { config: { problems: [404] }, schema: { tags, params: MessageParams, response: { 200: Message } } },
+    {
+      config: { problems: [404] },
+      schema: {
+        tags,
+        operationId: 'getMessage',
+        summary: 'Get a message',
+        params: MessageParams,
+        response: { 200: Message },
+      },
+    },
     (request) => service.getMessage(callerOf(request), request.params.id, request.params.messageId),
   );
 
@@ -229,6 +277,8 @@ export const chatRoutes: FastifyPluginAsyncZod<ChatRoutesOptions> = async (
       config: { problems: [404] },
       schema: {
         tags,
+        operationId: 'updateMessage',
+        summary: 'Change a message of the user',
         description: 'Changes what the user has said.',
         params: MessageParams,
         body: UpdateMessage,
@@ -248,7 +298,13 @@ export const chatRoutes: FastifyPluginAsyncZod<ChatRoutesOptions> = async (
     '/:id/messages/:messageId',
     {
       config: { problems: [404, 409] },
-      schema: { tags, params: MessageParams, response: { 204: z.undefined() } },
+      schema: {
+        tags,
+        operationId: 'deleteMessage',
+        summary: 'Delete a message',
+        params: MessageParams,
+        response: { 204: z.undefined() },
+      },
     },
     async (request, reply) => {
       await service.removeMessage(callerOf(request), request.params.id, request.params.messageId);
@@ -262,6 +318,8 @@ export const chatRoutes: FastifyPluginAsyncZod<ChatRoutesOptions> = async (
       config: { timeoutMs: () => answerTimeoutMs, problems: [404, 429] },
       schema: {
         tags,
+        operationId: 'followAnswer',
+        summary: 'Continue to read an answer',
         description:
           'Goes on with an answer that is being made, behind the event that Last-Event-ID names. 204 where there is none: read the message then.',
         params: MessageParams,
@@ -288,6 +346,8 @@ export const chatRoutes: FastifyPluginAsyncZod<ChatRoutesOptions> = async (
       config: { problems: [404] },
       schema: {
         tags,
+        operationId: 'stopAnswer',
+        summary: 'Stop an answer',
         description: 'Stops the answer. What there is of it is kept.',
         params: MessageParams,
         response: { 202: z.undefined() },

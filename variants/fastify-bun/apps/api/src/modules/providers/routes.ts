@@ -27,6 +27,8 @@ export const providersRoutes: FastifyPluginAsyncZod<{ readonly service: Provider
       config: { needsSession: true, problems: [409, 422] },
       schema: {
         tags,
+        operationId: 'createProviderKey',
+        summary: 'Store the API key of a provider',
         headers: IdempotencyHeaders,
         body: CreateProviderKey,
         response: { 201: ProviderKey },
@@ -41,7 +43,14 @@ export const providersRoutes: FastifyPluginAsyncZod<{ readonly service: Provider
 
   app.get(
     '',
-    { schema: { tags, response: { 200: z.object({ data: z.array(ProviderKey) }) } } },
+    {
+      schema: {
+        tags,
+        operationId: 'listProviderKeys',
+        summary: 'List the stored keys',
+        response: { 200: z.object({ data: z.array(ProviderKey) }) },
+      },
+    },
     async (request) => ({ data: await service.list(callerOf(request)) }),
   );
 
@@ -49,7 +58,13 @@ export const providersRoutes: FastifyPluginAsyncZod<{ readonly service: Provider
     '/:id',
     {
       config: { problems: [404] },
-      schema: { tags, params: ProviderKeyParams, response: { 200: ProviderKey } },
+      schema: {
+        tags,
+        operationId: 'getProviderKey',
+        summary: 'Get a stored key',
+        params: ProviderKeyParams,
+        response: { 200: ProviderKey },
+      },
     },
     (request) => service.get(callerOf(request), request.params.id),
   );
@@ -58,7 +73,14 @@ export const providersRoutes: FastifyPluginAsyncZod<{ readonly service: Provider
     '/:id',
     {
       config: { needsSession: true, problems: [404, 409] },
-      schema: { tags, params: ProviderKeyParams, body: UpdateProviderKey, response: { 200: ProviderKey } },
+      schema: {
+        tags,
+        operationId: 'updateProviderKey',
+        summary: 'Change the name or the models of a stored key',
+        params: ProviderKeyParams,
+        body: UpdateProviderKey,
+        response: { 200: ProviderKey },
+      },
     },
     (request) => service.update(callerOf(request), request.params.id, request.body),
   );
@@ -69,6 +91,8 @@ export const providersRoutes: FastifyPluginAsyncZod<{ readonly service: Provider
       config: { needsSession: true, problems: [404] },
       schema: {
         tags,
+        operationId: 'rotateProviderKey',
+        summary: 'Replace a stored key',
         description: 'Puts another key in the place of the stored one.',
         params: ProviderKeyParams,
         body: RotateProviderKey,
@@ -84,6 +108,8 @@ export const providersRoutes: FastifyPluginAsyncZod<{ readonly service: Provider
       config: { timeoutMs: () => TEST_TIMEOUT_MS, problems: [404, 409, 422, 429, 502, 504] },
       schema: {
         tags,
+        operationId: 'testProviderKey',
+        summary: 'Test a stored key',
         description: 'Asks a model of the provider for a word.',
         params: ProviderKeyParams,
         body: TestProviderKey,
@@ -97,7 +123,13 @@ export const providersRoutes: FastifyPluginAsyncZod<{ readonly service: Provider
     '/:id',
     {
       config: { needsSession: true, problems: [404] },
-      schema: { tags, params: ProviderKeyParams, response: { 204: z.undefined() } },
+      schema: {
+        tags,
+        operationId: 'deleteProviderKey',
+        summary: 'Delete a stored key',
+        params: ProviderKeyParams,
+        response: { 204: z.undefined() },
+      },
     },
     async (request, reply) => {
       await service.remove(callerOf(request), request.params.id);

@@ -13,15 +13,26 @@ export const usersRoutes: FastifyPluginAsyncZod<{ readonly service: UsersService
   app,
   { service },
 ) => {
-  app.get('/me', { config: { problems: [404] }, schema: { tags, response: { 200: User } } }, (request) =>
-    service.get(callerOf(request)),
+  app.get(
+    '/me',
+    {
+      config: { problems: [404] },
+      schema: { tags, operationId: 'getMe', summary: 'Get the own account', response: { 200: User } },
+    },
+    (request) => service.get(callerOf(request)),
   );
 
   app.patch(
     '/me',
     {
       config: { needsSession: true, problems: [404] },
-      schema: { tags, body: UpdateUser, response: { 200: User } },
+      schema: {
+        tags,
+        operationId: 'updateMe',
+        summary: 'Change the own account',
+        body: UpdateUser,
+        response: { 200: User },
+      },
     },
     (request) => service.update(callerOf(request), request.body),
   );
@@ -30,7 +41,13 @@ export const usersRoutes: FastifyPluginAsyncZod<{ readonly service: UsersService
     '/me/export',
     {
       config: { needsSession: true, timeoutMs: () => EXPORT_LIMIT_MS, problems: [404, 429] },
-      schema: { tags, description: 'Everything that is kept of the user.', response: { 200: UserExport } },
+      schema: {
+        tags,
+        operationId: 'exportMe',
+        summary: 'Export all data of the user',
+        description: 'Everything that is kept of the user.',
+        response: { 200: UserExport },
+      },
     },
     async (request, reply) => {
       const { end, ...records } = await service.export(callerOf(request));
@@ -54,6 +71,8 @@ export const usersRoutes: FastifyPluginAsyncZod<{ readonly service: UsersService
       config: { needsSession: 'fresh', problems: [404] },
       schema: {
         tags,
+        operationId: 'deleteMe',
+        summary: 'Delete the account',
         description: 'Deletes the account and all that belongs to it, not long after a log-in.',
         response: { 204: z.undefined() },
       },
