@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import statistics
 import subprocess
 import uuid
@@ -58,9 +59,9 @@ async def test_a_base_url_that_leads_to_a_private_address_is_refused_and_nobody_
         *("[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[64:ff9b::7f00:1]"),
         *("10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "169.254.169.254", "[fe80::1]", "[fd00::1]"),
     )
-    for host in hosts:
-        answer = await compatible(driver, f"http://{host}:{port}/v1").send(api)
-        assert answer.status_code == 422, f"{host}: {answer.text}"
+    for scheme, host in itertools.product(("http", "https"), hosts):
+        answer = await compatible(driver, f"{scheme}://{host}:{port}/v1").send(api)
+        assert answer.status_code == 422, f"{scheme}://{host}: {answer.text}"
         problem(answer, 422, "BASE_URL_NOT_ALLOWED")
     for url in (f"http://ada@{trap.host}/v1", f"ftp://{trap.host}/v1", "file:///etc/passwd", "http://", "//x"):
         assert problem(await compatible(driver, url).send(api))["status"] in (400, 422)
