@@ -76,9 +76,26 @@ SLICES = (
         ),
     ),
     Slice(
-        "modules-and-updates",
-        "modules in edited services; updates from all releases: answers, conflicts, interruptions, recopy",
+        "own-tests",
+        "the own tests of services with default answers",
+        (r"test_service_scripts\.py::test_the_tests_of_a_fresh_service_pass\[",),
+    ),
+    Slice(
+        "migrations-and-copier",
+        "migrations that lose data or fail on rows; Copier and make, compared with themselves and run again",
         (
+            r"test_generated_migrations\.py::test_migration_",
+            r"test_copier\.py::",
+            r"test_make\.py::test_render_",
+            r"update/test_own_migrations\.py::",
+            r"update/test_template_update\.py::",
+        ),
+    ),
+    Slice(
+        "modules-and-updates",
+        "modules of any form; updates from all releases: answers, conflicts, interruptions, recopy",
+        (
+            r"modules/test_field_lists\.py::",
             r"modules/test_modules\.py::",
             r"modules/test_register\.py::",
             rf"{_UPDATES}(?!{_OWN_CHECKS})\w+\[({_services_of_earlier_releases()})",

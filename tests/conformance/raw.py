@@ -16,14 +16,17 @@ async def raw(service: Service, request: bytes) -> httpx.Response:
     reader, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(service.url).port)
     try:
         writer.write(request)
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-        headers = httpx.Headers(
-            [(name, value.strip()) for name, _, value in (line.partition(":") for line in head[1:-2])]
-        )
-        body = await (chunks(reader) if "transfer-encoding" in headers else of_length(reader, headers))
-        return httpx.Response(int(head[0].split()[1]), headers=headers, content=body)
+        return await response(reader)
     finally:
         writer.close()
+
+
+async def response(reader: asyncio.StreamReader) -> httpx.Response:
+    """Reads one response, and nothing of what comes after it."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    headers = httpx.Headers([(name, value.strip()) for name, _, value in (line.partition(":") for line in head[1:-2])])
+    body = await (chunks(reader) if "transfer-encoding" in headers else of_length(reader, headers))
+    return httpx.Response(int(head[0].split()[1]), headers=headers, content=body)
 
 
 async def of_length(reader: asyncio.StreamReader, headers: httpx.Headers) -> bytes:
@@ -36,6 +39,7 @@ async def chunks(reader: asyncio.StreamReader) -> bytes:
     while size := int(await reader.readline(), 16):
         body += await reader.readexactly(size)
         await reader.readline()
+    await reader.readline()
     return body
 
 

@@ -113,6 +113,13 @@ class Loop:
             answer: dict[str, object] = json.load(response)
             return answer
 
+    def answers(self) -> bool:
+        try:
+            self.get()
+        except OSError:
+            return False
+        return True
+
     def greets(self, greeting: str) -> Callable[[], bool]:
         def check() -> bool:
             try:
@@ -369,9 +376,12 @@ class TestLoop:
         first.expect("is ready after")
         second.expect("is ready after")
         owner, borrower = (second, first) if any("using the one" in line for line in first.lines) else (first, second)
+        # Both compile into the same folder, so that each restarts the other once.
+        wait_for(borrower.answers)
         before = borrower.get()["DATABASE_URL"]
         assert owner.end() == 0
         wait_for(lambda: len(app.postmasters()) == 1)
+        wait_for(borrower.answers)
         assert app.ask("SELECT 1 AS n")["n"] == 1
         assert borrower.get()["DATABASE_URL"] == before
         assert borrower.end() == 0
