@@ -27,10 +27,14 @@ export function nameRequest(request: Request, response: Response, next: NextFunc
 /**
  * Asks clients to close their connections once the process has been told to stop. It is decided when the head of an answer
  * is written, so that requests that were under way say so too: a connection that is kept would keep the process, and a
- * client that goes on using it would lose its request in the end.
+ * client that goes on using it would lose its request in the end. A stream has begun before: its connection is closed when
+ * the stream ends.
  */
 export function closeConnections(drain: Drain): RequestHandler {
-  return (_request, response, next) => {
+  return ({ socket }, response, next) => {
+    response.once('close', () => {
+      if (drain.draining) socket.end();
+    });
     const writeHead = response.writeHead.bind(response) as (...head: unknown[]) => Response;
     response.writeHead = (...head: unknown[]) => {
       if (drain.draining) response.setHeader('connection', 'close');
