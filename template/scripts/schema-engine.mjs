@@ -27,8 +27,8 @@ const ENGINE = '@prisma/schema-engine-wasm';
 const CHAR = 18;
 const TEXT = 25;
 
-/** SQLSTATE: somebody is connected to the database. */
-const OBJECT_IN_USE = '55006';
+/** SQLSTATEs: somebody is connected to the database; autovacuum is. */
+const IN_USE = new Set(['55006', '42501']);
 
 /** SQLSTATEs of a connection that is refused, and what Prisma calls them. */
 const REFUSALS = /** @type {Record<string, [code: string, message: (target: Target) => string]>} */ ({
@@ -199,10 +199,11 @@ function createAdapterFactory(target) {
     const drop = async () => {
       if (!shadows.delete(drop)) return;
       await connection?.underlyingDriver().end();
-      // FORCE: a connection counts until the server has seen it close, for which it waits 5 s, too few for a busy machine.
+      // FORCE: a connection counts until the server has seen it close, for which it waits 5 s, too few for a busy machine. It
+      // is refused while autovacuum is there, which the owner may not end.
       await pRetry(() => admin.query(`DROP DATABASE "${database}" WITH (FORCE)`), {
         retries: 5,
-        shouldRetry: ({ error }) => /** @type {{ code?: string }} */ (error).code === OBJECT_IN_USE,
+        shouldRetry: ({ error }) => IN_USE.has(/** @type {{ code?: string }} */ (error).code ?? ''),
       });
       await admin.end();
     };

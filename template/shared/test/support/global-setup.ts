@@ -21,7 +21,7 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
   await migrateDatabase(inDatabase(ownerUrl, template), inDatabase(url, template));
   provide('template', template);
   return async () => {
-    await server.query(`DROP DATABASE ${template} WITH (FORCE)`);
+    await server.query(`DROP DATABASE ${template}`);
     await server.end();
   };
 }

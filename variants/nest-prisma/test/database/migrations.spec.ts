@@ -53,7 +53,7 @@ describe('the migrations', () => {
     const names = (await readdir('prisma/migrations')).filter((name) => /^\d/.test(name));
     expect(applied.flat()).toEqual(names);
     expect(await migrate(ownerUrl, url)).toEqual([]);
-    await stored.owner.query('DROP DATABASE at_once WITH (FORCE)');
+    await stored.owner.query('DROP DATABASE at_once');
   });
 
   it('each wait for no lock without an end, and run for no hours', async () => {
@@ -140,7 +140,7 @@ describe('the migrations', () => {
     await scope(organization);
     expect((await owner.query('SELECT id FROM trackings')).rows).toEqual([]);
     await owner.end();
-    await stored.owner.query('DROP DATABASE confirmed WITH (FORCE)');
+    await stored.owner.query('DROP DATABASE confirmed');
   });
 
   it('are not applied with one role for all', async () => {
@@ -235,7 +235,7 @@ ALTER TABLE "Post" ADD CONSTRAINT "Post_authorId_fkey" FOREIGN KEY ("authorId") 
   });
 
   afterAll(async () => {
-    await stored.owner.query('DROP DATABASE IF EXISTS engine WITH (FORCE)');
+    await stored.owner.query('DROP DATABASE IF EXISTS engine');
   });
 
   const schema = () => join(project, 'schema.prisma');

@@ -29,7 +29,7 @@ export async function createTemplate(): Promise<() => Promise<void>> {
     statementTimeoutMs: 60_000,
   });
   return async () => {
-    await server.query(`DROP DATABASE ${template} WITH (FORCE)`);
+    await server.query(`DROP DATABASE ${template}`);
     await server.end();
   };
 }

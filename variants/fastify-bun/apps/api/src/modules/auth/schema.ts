@@ -78,6 +78,7 @@ export const ResetPassword = z.strictObject({ newPassword: password, token: z.st
 export const ChangePassword = z.strictObject({
   currentPassword: z.string().min(1).max(128),
   newPassword: password,
+  revokeOtherSessions: z.boolean().optional().describe('without effect: all other sessions end'),
 });
 const verificationToken = z.string().min(1).max(2_000);
 export const VerificationLink = z.object({ token: verificationToken, callbackURL: verificationPage });
