@@ -80,6 +80,7 @@ def openapi_template(texts: Mapping[Choice, str]) -> str:
         merged(documents)
         .replace(_NAME, "[[ project_slug ]]")
         .replace(json.dumps(_TEXT), "[[ description | to_json(ensure_ascii=False) ]]")
+        .replace(f'"name": "{_LICENSE}"', '"name": "[[ license ]]"')
     )
     return re.sub(
         rf'(?m)^( *)(.*)"{_LIST}(\w+)"',

@@ -34,7 +34,7 @@ class ApiKey(Session):
 class FastifyBun:
     variant = "fastify-bun"
     checks = frozenset(
-        {2, *range(4, 10), *range(11, 16), 17, 18, 19, 20, 21, 25, 26, *range(31, 37), 38, 39, 40, 42, 43, 44, 46},
+        {2, *range(4, 10), *range(11, 16), 17, 18, 19, 20, 21, 25, 26, *range(31, 37), 38, 39, 40, 42, 43, 44, 46, 60},
     )
     migrate: tuple[str, ...] = ("bun", "apps/api/dist/cli.js", "migrate")
     evaluate: tuple[str, ...] = ("bun", "--eval")

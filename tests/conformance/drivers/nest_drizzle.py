@@ -33,7 +33,7 @@ SIGNING_KEY = secrets.token_hex(32)
 class NestDrizzle:
     variant = "nest-drizzle"
     checks = frozenset(
-        {*range(1, 15), *range(17, 22), *range(23, 27), *range(28, 34), *range(38, 44), 46, 53, 54},
+        {*range(1, 15), *range(17, 22), *range(23, 27), *range(28, 34), *range(38, 44), 46, 53, 54, 60},
     )
     migrate: tuple[str, ...] = ("node", "packages/database/dist/cli.js", "migrate")
     evaluate: tuple[str, ...] = ("node", "--input-type=module", "--eval")

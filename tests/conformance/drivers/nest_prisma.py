@@ -37,7 +37,7 @@ class Membership(Session):
 class NestPrisma:
     variant = "nest-prisma"
     checks = frozenset(
-        {2, *range(4, 15), *range(16, 22), *range(23, 29), *range(31, 37), *range(38, 42), 43, 44, 46, 53}
+        {2, *range(4, 15), *range(16, 22), *range(23, 29), *range(31, 37), *range(38, 42), 43, 44, 46, 53, 60}
     )
     migrate: tuple[str, ...] = ("node", "dist/database/cli.js", "migrate")
     evaluate: tuple[str, ...] = ("node", "--input-type=module", "--eval")

@@ -14,7 +14,7 @@ from tests.conformance.drivers import Call
 class NestTypeorm:
     variant = "nest-typeorm"
     # No authentication, no tenants, no jobs, no upstream services, no user's secrets.
-    checks = frozenset({11, 12, 13, 14, 22, 23, 24, 25, 26, 31, 32, 33, 38, 39, 40, 43, 46})
+    checks = frozenset({11, 12, 13, 14, 22, 23, 24, 25, 26, 31, 32, 33, 38, 39, 40, 43, 46, 60})
     migrate: tuple[str, ...] = ("node", "dist/database/cli.js", "migrate")
     evaluate: tuple[str, ...] = ("node", "--input-type=module", "--eval")
     problems = "./dist/common/errors/problem-catalog.js"

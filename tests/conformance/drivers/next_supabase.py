@@ -67,7 +67,7 @@ async def open_envelope(answer: httpx.Response) -> None:
 class NextSupabase:
     variant = "next-supabase"
     checks = frozenset(
-        {1, 2, *range(4, 10), *range(11, 15), *range(17, 22), *range(23, 27), *range(31, 47), 54},
+        {1, 2, *range(4, 10), *range(11, 15), *range(17, 22), *range(23, 27), *range(31, 47), 54, 60},
     )
     migrate: tuple[str, ...] = ("node", "scripts/database.mjs", "migrate")
     evaluate: tuple[str, ...] = ("node", "--input-type=module", "--eval")

