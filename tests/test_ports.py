@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -52,4 +53,14 @@ def test_nobody_is_given_another_s_port_nor_one_that_the_system_gives_away(
 ) -> None:
     ports = choose(taken)
     assert len(set(ports)) > 50  # two that ask at the same time hardly meet
-    assert all(20_000 <= port < 32_768 for port in ports)
+    assert all(10_000 <= port < 32_768 for port in ports)
+
+
+def test_workers_of_one_run_and_the_services_launcher_have_no_port_in_common() -> None:
+    code = "from tools.ports import free_port\nprint(*(free_port() for _ in range(400)))"
+    chosen = [
+        run(ROOT, sys.executable, "-c", code, PYTEST_XDIST_WORKER=f"gw{number}").stdout.split() for number in range(3)
+    ]
+    ports = {int(port) for each in chosen for port in each}
+    assert len(ports) == 1_200
+    assert ports.isdisjoint(of_a_service(0))

@@ -95,7 +95,7 @@ async def test_generated_clients_compile_and_do_a_round_trip(
 
 def generate(tools: Tools) -> None:
     tools.run("openapi-typescript", "openapi.json", "--output=types.ts")
-    tools.run("orval", "--input=openapi.json", "--output=orval/client.ts")
+    tools.run("orval", "--input=openapi.json", "--output=orval/client.ts", "--client=fetch")
     tools.run("openapi-ts", "--input=./openapi.json", "--output=client")
     tools.run("tsc", *STRICT, "--noEmit", "--module", "preserve", "types.ts", "orval/client.ts", "client/index.ts")
     commonjs = ["--module", "commonjs", "--moduleResolution", "node10", "--outDir", "js"]
