@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from tools import ToolError
 
 # Below those that the system gives to outgoing connections and to servers that take any, and below those of the
-# launcher of services: one that was found free may be taken by others before whoever asked for it has started.
+# launcher of services: one that was found free may be taken by others before the server has started.
 CHOICE = range(10_000, 20_000)
 _TRIES = 100
 _WORKERS = 8

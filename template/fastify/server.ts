@@ -10,7 +10,7 @@ import {
 } from 'fastify';
 import type { Logger } from 'pino';
 import { DomainError } from '../errors/domain-error.js';
-import { AllowedMethods } from './allowed-methods.js';
+import { AllowedMethods, methodNotAllowed } from './allowed-methods.js';
 import { answerRouterError } from './early-errors.js';
 import { answerParserError } from './parser-errors.js';
 import { requestId } from './request-id.js';
@@ -95,9 +95,7 @@ export function refuseUnknownMethods(fastify: Routes): void {
     const allowed = request.is404 ? known.of(request.url) : undefined;
     if (allowed === undefined) return done();
     reply.header('allow', allowed);
-    done(
-      new DomainError(`${request.method} is not allowed at this path. Use ${allowed}.`, 'METHOD_NOT_ALLOWED'),
-    );
+    done(new DomainError(methodNotAllowed(request.method, allowed), 'METHOD_NOT_ALLOWED'));
   });
 }
 

@@ -1,4 +1,4 @@
-/** Which methods the paths of the service have, for responses with 405 and `Allow`. */
+/** Which methods the paths of the service have, for responses with 405 and `Allow`. HEAD goes with GET. */
 export class AllowedMethods {
   private readonly paths = new Map<string, { pattern: RegExp; methods: Set<string> }>();
 
@@ -10,6 +10,7 @@ export class AllowedMethods {
       .join('/');
     const known = this.paths.get(path) ?? { pattern: new RegExp(`^${source}$`), methods: new Set() };
     for (const method of methods) known.methods.add(method);
+    if (known.methods.has('GET')) known.methods.add('HEAD');
     this.paths.set(path, known);
   }
 
@@ -25,4 +26,9 @@ export class AllowedMethods {
       .flatMap((known) => [...known.methods]);
     return methods.length === 0 ? undefined : [...new Set(methods)].sort().join(', ');
   }
+}
+
+/** The `detail` of a problem with 405. */
+export function methodNotAllowed(method: string | undefined, allowed: string): string {
+  return `${method} is not allowed at this path. Use ${allowed}.`;
 }

@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { namedProblem } from '../lib/errors/named-problem.ts';
 import { internalProblem, PROBLEM_JSON, retryAfter, statusToProblem } from '../lib/errors/problem.ts';
-import { AllowedMethods } from '../lib/http/allowed-methods.ts';
+import { AllowedMethods, methodNotAllowed } from '../lib/http/allowed-methods.ts';
 import { recordRequest } from '../lib/telemetry/requests.ts';
 import document from '../openapi.json' with { type: 'json' };
 
 const DETAILS: Readonly<Record<number, (request: IncomingMessage) => string>> = {
   400: () => 'The path cannot be decoded.',
-  405: ({ method, url }) => `${method} is not allowed at this path. Use ${allowedAt(url)}.`,
+  405: ({ method, url }) => methodNotAllowed(method, allowedAt(url)),
   413: () => 'The body is larger than this service reads.',
   503: () => 'The service has too much to do. Try again later.',
 };
@@ -15,7 +15,7 @@ const DETAILS: Readonly<Record<number, (request: IncomingMessage) => string>> = 
 const allowed = new AllowedMethods();
 for (const [path, operations] of Object.entries(document.paths)) {
   const methods = Object.keys(operations).map((method) => method.toUpperCase());
-  allowed.add(path.replace(/\{(\w+)\}/g, ':$1'), methods.includes('GET') ? [...methods, 'HEAD'] : methods);
+  allowed.add(path.replace(/\{(\w+)\}/g, ':$1'), methods);
 }
 
 /** Paths that are not in the document, such as health and metrics, are read only. */

@@ -10,6 +10,7 @@ import { describeFailedStart } from '../lib/config/failed-start.ts';
 import { configOrExit } from '../lib/config/load-config.ts';
 import { drain } from '../lib/drain.ts';
 import { CLIENT_ADDRESS_HEADER } from '../lib/http/client-address.ts';
+import { closeConnections } from '../lib/http/close-connections.ts';
 import { answerParserError } from '../lib/http/parser-errors.ts';
 import { requestId } from '../lib/http/request-id.ts';
 import { log } from '../lib/log.ts';
@@ -17,7 +18,6 @@ import { shutdownHooks } from '../lib/shutdown.ts';
 import { serverSpan } from '../lib/telemetry/server-span.ts';
 import { stopTracing } from '../lib/telemetry/tracing.ts';
 import { answerInProblems } from './answer-in-problems.ts';
-import { closeConnections } from './close-connections.ts';
 import { limitBody } from './limit-body.ts';
 
 /** What Next.js has a handler for: it fails where it is asked for another method. */
@@ -63,7 +63,7 @@ server.on('request', (request: IncomingMessage, response: ServerResponse) => {
   request.headers['x-request-id'] = id;
   request.headers[CLIENT_ADDRESS_HEADER] = proxyAddr(request, trusts);
   response.setHeader('x-request-id', id);
-  closeConnections(response);
+  closeConnections(response, () => drain().draining);
   answerInProblems(request, response);
   const refuse = (status: number) => {
     response.statusCode = status;

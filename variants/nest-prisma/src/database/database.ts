@@ -86,7 +86,7 @@ export class Database {
    * Runs several operations as one transaction; inside of another one, as a part of that. One that PostgreSQL ended for the
    * sake of another (serialization failure, deadlock) is run again, so `work` must change nothing but the database.
    *
-   * It begins with the role of the user who acts, if the scope requires one: whoever takes the role away waits for the
+   * It begins with the role of the user who acts, if the scope requires one: a request that takes the role away waits for the
    * transaction, or the transaction fails.
    *
    * @throws NotAMemberError, ForbiddenError

@@ -13,6 +13,12 @@ import { startService, type TestService } from '../support/service.js';
 export const SETUPS = '/api/v1/tracking-setups';
 export const DEAD_LETTERS = '/api/v1/dead-letters';
 
+/** Of Google, for a call that the user may not make. */
+export const REFUSAL = {
+  status: 403,
+  body: { error: { code: 403, errors: [{ reason: 'insufficientPermissions' }] } },
+};
+
 export const setupQueue = ({ app }: TestService) => app.get<Queue>(getQueueToken(TRACKING_SETUP_QUEUE));
 export const syncQueue = ({ app }: TestService) => app.get<Queue>(getQueueToken(SYNC_QUEUE));
 

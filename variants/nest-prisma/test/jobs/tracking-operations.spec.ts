@@ -9,6 +9,7 @@ import type { TestService } from '../support/service.js';
 import {
   askForSetup,
   DEAD_LETTERS,
+  REFUSAL,
   reaches,
   SETUPS,
   setupQueue,
@@ -19,10 +20,6 @@ import {
 
 const CONTAINER = 'accounts/1/containers/2';
 const MUTATE = '/v26/customers/1234567890/conversionActions:mutate';
-const REFUSAL = {
-  status: 403,
-  body: { error: { code: 403, errors: [{ reason: 'insufficientPermissions' }] } },
-};
 
 let stored: TestDatabase;
 let google: FakeGoogle;

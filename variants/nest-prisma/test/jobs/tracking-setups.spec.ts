@@ -9,6 +9,7 @@ import type { TestService } from '../support/service.js';
 import {
   askForSetup,
   DEAD_LETTERS,
+  REFUSAL,
   reaches,
   SETUPS,
   setupQueue,
@@ -16,11 +17,6 @@ import {
   states,
   stopAgency,
 } from './support.js';
-
-const REFUSAL = {
-  status: 403,
-  body: { error: { code: 403, errors: [{ reason: 'insufficientPermissions' }] } },
-};
 
 let stored: TestDatabase;
 let google: FakeGoogle;

@@ -101,7 +101,7 @@ describe('a worker that is killed', () => {
     ['deletion', undefined],
   ])(
     'while it publishes a %s has that done by another, with one effect',
-    async (_what, wish) => {
+    async (_what, change) => {
       const [first, second] = await Promise.all([freePort(), freePort()]);
       const doomed = startWorker(first);
       const { id: setup, trackingId } = await askForSetup(owner, connectionId);
@@ -115,9 +115,9 @@ describe('a worker that is killed', () => {
       const list = `GET /tagmanager/v2/${container}/version_headers`;
       google.faults.set(list, [{ status: 200, body: {} }, 'hangs']);
       const { body } = await owner.get(path);
-      const asked = await (wish === undefined
+      const asked = await (change === undefined
         ? owner.remove(path, body.version)
-        : owner.patch(path, wish, body.version));
+        : owner.patch(path, change, body.version));
       expect(asked.status).toBe(202);
       await eventually(async () => expect(google.count(url)).toBe(1));
       doomed.kill('SIGKILL');
@@ -134,9 +134,9 @@ describe('a worker that is killed', () => {
       const mine = ({ name }: { name: string }) => name.includes(trackingId);
       const tags = google.tagManager.published(container, 'tags').filter(mine);
       const actions = [...google.ads.conversionActions.values()].filter(mine);
-      if (wish === undefined) expect([...tags, ...actions]).toEqual([]);
+      if (change === undefined) expect([...tags, ...actions]).toEqual([]);
       else expect([tags, actions]).toMatchObject([[{ paused: true }], [{ status: 'HIDDEN' }]]);
-      expect((await owner.get(path)).body).toMatchObject(wish ?? { code: 'TRACKING_NOT_FOUND' });
+      expect((await owner.get(path)).body).toMatchObject(change ?? { code: 'TRACKING_NOT_FOUND' });
       const versions = google.tagManager.all('versions').filter((each) => each.path.startsWith(container));
       expect(versions).toHaveLength(2);
     },

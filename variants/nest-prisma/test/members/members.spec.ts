@@ -35,7 +35,7 @@ it('an organization is renamed at the version that was read, by who may', async 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
 describe('an invitation', () => {
-  it('makes a member of whoever accepts it, in whatever case the address is written', async () => {
+  it('makes a member of the person who accepts it, in any case of the address', async () => {
     const email = anEmail();
     await owner.post(`${PATH}/invitations`, { email: email.toUpperCase(), role: 'VIEWER' });
     expect((await owner.get(PATH)).body.invitations).toMatchObject([{ email, role: 'VIEWER' }]);

@@ -2,7 +2,7 @@ import { invalidate } from '@/lib/cache/cache';
 import { listener } from '@/lib/database/listener';
 import { processWide } from '@/lib/process-wide';
 
-/** Filled by triggers on `projects` and `project_members`, whoever writes: this service, PostgREST, a console. */
+/** Filled by triggers on `projects` and `project_members`, for every writer: this service, PostgREST, a console. */
 const CHANNEL = 'project_events';
 
 /**

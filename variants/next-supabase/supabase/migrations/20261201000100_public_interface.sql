@@ -162,7 +162,7 @@ SELECT private.protect_references();
 UPDATE public.projects SET settings = '{"isPublic": false, "features": []}'::jsonb || settings
 WHERE NOT settings ?& ARRAY['isPublic', 'features'];
 
--- NOT VALID: rows that break a rule stay as they are, and can be read and deleted; the next change of one must mend it. To find
+-- NOT VALID: rows that break a rule stay as they are, and can be read and deleted; the next change of one must correct it. To find
 -- them: ALTER TABLE public.projects VALIDATE CONSTRAINT projects_settings_shape, and so on.
 ALTER TABLE public.projects
   ADD CONSTRAINT projects_name_plain CHECK (private.is_plain_text(name, 1, 100)) NOT VALID,

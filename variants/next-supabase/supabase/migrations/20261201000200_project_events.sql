@@ -1,4 +1,4 @@
--- Events of projects to every process of the service (lib/events/project-events.ts), whoever makes a change and however, and
+-- Events of projects to every process of the service (lib/events/project-events.ts), for changes by anybody, and
 -- what Realtime may tell.
 SET lock_timeout = '5s';
 SET statement_timeout = '60s';

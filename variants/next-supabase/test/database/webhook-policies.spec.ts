@@ -141,7 +141,7 @@ describe('policies of webhooks: what each may do', () => {
      VALUES (:new, :project, 'https://example.com', '{member.added}', 'v1.secret')`,
     `UPDATE webhook_endpoints SET url = 'http://example.org' WHERE id = :endpoint`,
     'DELETE FROM webhook_endpoints WHERE id = :endpoint',
-  ])('PostgREST writes none, whoever asks: %s', async (sql) => {
+  ])('PostgREST writes none, for any role: %s', async (sql) => {
     for (const actor of [...ROLES, 'stranger', 'anonymous'] as const) {
       expect(await attempt(actor, sql, 'authenticated')).toBe(no);
     }

@@ -1,15 +1,16 @@
 import { createServer } from 'node:http';
 import { ExpressAdapter, type NestExpressApplication } from '@nestjs/platform-express';
-import type { Express, RequestHandler } from 'express';
+import type { Express, NextFunction, Request, RequestHandler, Response } from 'express';
 import helmet from 'helmet';
 import type { Logger } from 'pino';
 import { DomainError } from '../errors/domain-error.js';
-import { AllowedMethods } from './allowed-methods.js';
+import { AllowedMethods, methodNotAllowed } from './allowed-methods.js';
+import { closeConnections } from './close-connections.js';
 import { Drain } from './drain.js';
 import { readJsonBody } from './json-body.js';
 import { shedLoad } from './load-shedding.js';
 import { answerParserError } from './parser-errors.js';
-import { answerInTime, closeConnections, nameRequest, observeRequests } from './request-lifecycle.js';
+import { answerInTime, nameRequest, observeRequests } from './request-lifecycle.js';
 
 /** The settings that shape the HTTP server; see `config/settings.ts`. */
 export interface HttpSettings {
@@ -55,8 +56,10 @@ function refuseUnknownMethods({ router }: Express): RequestHandler {
   const known = new AllowedMethods();
   for (const { route } of router.stack) {
     if (route === undefined || typeof route.path !== 'string' || route.path.includes('*')) continue;
-    const methods = route.stack.map(({ method }) => method.toUpperCase());
-    known.add(route.path, methods.includes('GET') ? [...methods, 'HEAD'] : methods);
+    known.add(
+      route.path,
+      route.stack.map(({ method }) => method.toUpperCase()),
+    );
   }
   return (request, response, next) => {
     const allowed = known.of(request.url);
@@ -65,9 +68,7 @@ function refuseUnknownMethods({ router }: Express): RequestHandler {
       return;
     }
     response.setHeader('allow', allowed);
-    next(
-      new DomainError(`${request.method} is not allowed at this path. Use ${allowed}.`, 'METHOD_NOT_ALLOWED'),
-    );
+    next(new DomainError(methodNotAllowed(request.method, allowed), 'METHOD_NOT_ALLOWED'));
   };
 }
 
@@ -78,7 +79,11 @@ export function configureHttp(app: NestExpressApplication, settings: HttpSetting
   app.disable('x-powered-by');
   // First of all, so that requests that are shed have these too.
   app.use(nameRequest);
-  app.use(closeConnections(app.get(Drain)));
+  const drain = app.get(Drain);
+  app.use((_request: Request, response: Response, next: NextFunction) => {
+    closeConnections(response, () => drain.draining);
+    next();
+  });
   app.use(observeRequests(logger));
   app.use(answerInTime(settings.REQUEST_TIMEOUT_MS));
   // Without TLS of its own the service cannot ask for upgrades.

@@ -4,7 +4,6 @@ import type { Logger } from 'pino';
 import { DomainError } from '../errors/domain-error.js';
 import { requestContext } from '../logging/logger.js';
 import { requestDuration } from '../telemetry/metrics.js';
-import type { Drain } from './drain.js';
 import { requestId } from './request-id.js';
 
 declare module 'express-serve-static-core' {
@@ -22,26 +21,6 @@ export function nameRequest(request: Request, response: Response, next: NextFunc
   request.id = requestId(request);
   response.setHeader('x-request-id', request.id);
   requestContext.run({ requestId: request.id }, next);
-}
-
-/**
- * Asks clients to close their connections once the process has been told to stop. It is decided when the head of an answer
- * is written, so that requests that were under way say so too: a connection that is kept would keep the process, and a
- * client that goes on using it would lose its request in the end. A stream has begun before: its connection is closed when
- * the stream ends.
- */
-export function closeConnections(drain: Drain): RequestHandler {
-  return ({ socket }, response, next) => {
-    response.once('close', () => {
-      if (drain.draining) socket.end();
-    });
-    const writeHead = response.writeHead.bind(response) as (...head: unknown[]) => Response;
-    response.writeHead = (...head: unknown[]) => {
-      if (drain.draining) response.setHeader('connection', 'close');
-      return writeHead(...head);
-    };
-    next();
-  };
 }
 
 /**

@@ -6,15 +6,13 @@ import { Prisma } from '../../generated/prisma/client.js';
 import { DomainError, type Json } from '../errors/domain-error.js';
 import { fingerprint } from './fingerprint.js';
 import { IDEMPOTENCY_KEY_PATTERN, readIdempotencyKey } from './idempotency-key.js';
+import { replayedHeaders } from './replayed-headers.js';
 
 /** How long an answer is remembered at least. */
 const RETENTION_MS = 24 * 60 * 60 * 1_000;
 
 /** How many that are older are forgotten with each new one. */
 const FORGOTTEN_AT_ONCE = 20;
-
-/** Headers of the first response that a replay has too. */
-const REPLAYED_HEADERS = ['etag', 'location'] as const;
 
 /** How the OpenAPI document describes the header field. */
 export const IDEMPOTENCY_KEY_HEADER = {
@@ -76,12 +74,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
           fingerprint: new Uint8Array(print),
           status: response.statusCode,
           response: JSON.stringify(answer),
-          headers: Object.fromEntries(
-            REPLAYED_HEADERS.flatMap((name) => {
-              const value = response.get(name);
-              return value === undefined ? [] : [[name, value]];
-            }),
-          ),
+          headers: replayedHeaders((name) => response.get(name)),
         },
       });
       return answer;

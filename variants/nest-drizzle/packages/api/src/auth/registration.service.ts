@@ -61,7 +61,7 @@ export class RegistrationService {
   }
 
   /**
-   * Creates the account of a registration. The password is required too: whoever registered a stranger's address would
+   * Creates the account of a registration. The password is required too: somebody who registered a stranger's address would
    * otherwise share the account that the stranger verifies.
    *
    * @throws InvalidTokenError, InvalidCredentialsError, EmailTakenError, DomainError RATE_LIMITED

@@ -9,9 +9,7 @@ import { DomainError, type Json } from '../errors/domain-error.js';
 import { violatedConstraint } from '../errors/sql-state.js';
 import { refusal } from '../validation/validation.pipe.js';
 import { fingerprint } from './fingerprint.js';
-
-/** Headers of the first response that a replay has too. */
-const REPLAYED_HEADERS = ['etag', 'location'] as const;
+import { replayedHeaders } from './replayed-headers.js';
 
 /**
  * Answers a repeated request like the first (draft-ietf-httpapi-idempotency-key-header). The answer is stored in the
@@ -67,12 +65,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
         return known.response;
       }
       const response = await handle();
-      const headers = Object.fromEntries(
-        REPLAYED_HEADERS.flatMap((name) => {
-          const value = reply.getHeader(name);
-          return value === undefined ? [] : [[name, String(value)]];
-        }),
-      );
+      const headers = replayedHeaders((name) => reply.getHeader(name));
       const row = { tenantId: this.db.tenantId, key, fingerprint: print, response, headers };
       this.db.atCommit(() => this.db.insert(idempotencyKeys).values(row));
       return response;

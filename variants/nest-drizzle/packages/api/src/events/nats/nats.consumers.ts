@@ -38,8 +38,8 @@ export interface ConsumerLag {
 export class NatsConsumers implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(NatsConsumers.name);
   private readonly stopping = new AbortController();
-  private readonly consuming = new Set<string>();
-  private readonly open = new Set<ConsumerMessages>();
+  /** By consumer, while this process consumes. */
+  private readonly open = new Map<string, ConsumerMessages>();
   private running: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -55,7 +55,7 @@ export class NatsConsumers implements OnApplicationBootstrap, BeforeApplicationS
 
   async beforeApplicationShutdown(): Promise<void> {
     this.stopping.abort();
-    for (const messages of this.open) messages.stop();
+    for (const messages of this.open.values()) messages.stop();
     await this.running;
   }
 
@@ -64,11 +64,9 @@ export class NatsConsumers implements OnApplicationBootstrap, BeforeApplicationS
     while (!this.stopping.signal.aborted) {
       try {
         const messages = await this.consume(handler);
-        this.open.add(messages);
-        this.consuming.add(handler.consumer);
+        this.open.set(handler.consumer, messages);
         if (this.stopping.signal.aborted) messages.stop();
-        await this.handleAll(handler, messages);
-        this.open.delete(messages);
+        await this.handleAll(handler, messages).finally(() => this.open.delete(handler.consumer));
       } catch (error) {
         const reason = error instanceof ProvisioningError ? error.message : undefined;
         this.logger[reason === undefined ? 'warn' : 'error'](
@@ -78,8 +76,6 @@ export class NatsConsumers implements OnApplicationBootstrap, BeforeApplicationS
         await sleep(reason === undefined ? RECONNECT_MS : REFUSED_MS, undefined, {
           signal: this.stopping.signal,
         }).catch(() => undefined);
-      } finally {
-        this.consuming.delete(handler.consumer);
       }
     }
   }
@@ -91,7 +87,7 @@ export class NatsConsumers implements OnApplicationBootstrap, BeforeApplicationS
       this.handlers.map(async ({ consumer }) => {
         const info = await manager.consumers.info(this.nats.eventStream, consumer).catch(() => undefined);
         const waiting = info && info.num_pending + info.num_ack_pending;
-        return [consumer, { waiting, isConsuming: this.consuming.has(consumer) }] as const;
+        return [consumer, { waiting, isConsuming: this.open.has(consumer) }] as const;
       }),
     );
     return Object.fromEntries(lags);
@@ -106,7 +102,7 @@ export class NatsConsumers implements OnApplicationBootstrap, BeforeApplicationS
     });
     const observe = async (result: BatchObservableResult): Promise<void> => {
       for (const { consumer } of this.handlers)
-        result.observe(consuming, this.consuming.has(consumer) ? 1 : 0, { consumer });
+        result.observe(consuming, this.open.has(consumer) ? 1 : 0, { consumer });
       const lags = await this.lag().catch(() => ({}));
       for (const [consumer, lag] of Object.entries<ConsumerLag>(lags))
         if (lag.waiting !== undefined) result.observe(waiting, lag.waiting, { consumer });

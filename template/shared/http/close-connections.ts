@@ -1,5 +1,4 @@
 import type { ServerResponse } from 'node:http';
-import { drain } from '../lib/drain.ts';
 
 /**
  * Asks a client to close its connection once the process has been told to stop. It is decided when the head of an answer
@@ -7,14 +6,14 @@ import { drain } from '../lib/drain.ts';
  * client that goes on using it would lose its request in the end. A stream has begun before: its connection is closed when
  * the stream ends.
  */
-export function closeConnections(response: ServerResponse): void {
+export function closeConnections(response: ServerResponse, isDraining: () => boolean): void {
   const { socket } = response;
   response.once('close', () => {
-    if (drain().draining) socket?.end();
+    if (isDraining()) socket?.end();
   });
   const writeHead = response.writeHead.bind(response) as (...head: unknown[]) => ServerResponse;
   response.writeHead = (...head: unknown[]) => {
-    if (drain().draining) response.setHeader('connection', 'close');
+    if (isDraining()) response.setHeader('connection', 'close');
     return writeHead(...head);
   };
 }
